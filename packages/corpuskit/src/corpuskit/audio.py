@@ -1,0 +1,165 @@
+"""Recordings as samples: decoding, identity, resampling, writing.
+
+A recording's identity is the digest of its decoded samples and rate, so a copy, a
+renamed file or a lossless re-encoding of the same 16-bit samples is the same recording.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit.errors import BadAudio
+from corpuskit.files import write_file
+
+__all__ = ["EXTENSIONS", "Sound", "decode", "digest", "resample", "to_16_bit", "write_wav"]
+
+Float64 = npt.NDArray[np.float64]
+
+EXTENSIONS = (".wav", ".flac")  # what a folder scan takes for recordings
+LOWEST_RATE = 4000  # Hz; below, there is no speech to analyse
+_EIGHT_OR_SIXTEEN_BIT = {"PCM_16", "PCM_S8", "PCM_U8"}
+_STREAMED = {0, 0xFFFFFFFF}  # sizes written by programs that could not seek back
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """Decoded samples of one recording, mixed to mono."""
+
+    samples: Float64  # (n,), full scale is 1.0
+    rate: int  # Hz
+    channels: int  # of the file
+    subtype: str  # libsndfile's name of the sample format, e.g. "PCM_16"
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate
+
+
+def decode(path: Path) -> Sound:
+    """Decode a recording of any rate, channel count and sample format to mono.
+
+    8- to 24-bit integers and floats become float64 exactly; channels are averaged.
+
+    Raises
+    ------
+    BadAudio
+        Unreadable, empty, truncated, without samples, or with NaN or infinite samples.
+    """
+    import soundfile
+
+    _check_container(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, channels, subtype = file.samplerate, file.channels, file.subtype
+            frames = file.read(dtype=_dtype(subtype), always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise BadAudio(f"cannot be decoded ({_first_line(error)})") from None
+    samples = _mono(frames)
+    if not len(samples):
+        raise BadAudio("holds no samples")
+    if not np.isfinite(samples).all():
+        raise BadAudio("holds NaN or infinite samples")
+    if rate < LOWEST_RATE:
+        raise BadAudio(f"has a sample rate of {rate} Hz, too low for speech")
+    return Sound(samples=samples, rate=rate, channels=channels, subtype=subtype)
+
+
+def _dtype(subtype: str) -> str:
+    return "int16" if subtype in _EIGHT_OR_SIXTEEN_BIT else "float64"
+
+
+def _mono(frames: npt.NDArray[Any]) -> Float64:
+    scale = 1 / 32768 if frames.dtype == np.int16 else 1.0
+    if frames.shape[1] == 1:
+        return np.multiply(frames[:, 0], scale, dtype=np.float64)
+    return frames.mean(axis=1, dtype=np.float64) * scale
+
+
+def _first_line(error: BaseException) -> str:
+    """Return libsndfile's own words without the path, which differs between machines."""
+    text = str(getattr(error, "error_string", None) or error)
+    return text.splitlines()[0].strip().rstrip(".") if text else type(error).__name__
+
+
+def _check_container(path: Path) -> None:
+    """Find what libsndfile forgives: a data chunk that promises more than the file holds."""
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise BadAudio("is an empty file")
+        with path.open("rb") as file:
+            head = file.read(12)
+            if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+                _check_riff(file, size)
+    except FileNotFoundError:
+        raise BadAudio("does not exist") from None
+    except OSError as error:
+        raise BadAudio(f"cannot be read ({error.strerror})") from None
+
+
+def _check_riff(file: io.BufferedReader, size: int) -> None:
+    position = 12
+    while True:
+        file.seek(position)
+        chunk = file.read(8)
+        if len(chunk) < 8:
+            raise BadAudio("is truncated: it has no audio data")
+        name, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
+        if name == b"data":
+            held = size - position - 8
+            if length not in _STREAMED and held < length:
+                raise BadAudio(f"is truncated: {held} of {length} bytes of audio are there")
+            return
+        position += 8 + length + length % 2
+
+
+def digest(sound: Sound) -> str:
+    """Return the recording's identity: SHA-256 over rate and mono samples (64 hex digits)."""
+    integers = np.round(sound.samples * 32768) if sound.subtype in _EIGHT_OR_SIXTEEN_BIT else None
+    if integers is not None and np.array_equal(integers, sound.samples * 32768):
+        form, data = "int16", integers.astype("<i2").tobytes()
+    else:
+        form, data = "float64", sound.samples.astype("<f8").tobytes()
+    hasher = hashlib.sha256(f"{form} {sound.rate} {len(sound.samples)}\n".encode())
+    hasher.update(data)
+    return hasher.hexdigest()
+
+
+def resample(samples: Float64, rate: int, new_rate: int) -> Float64:
+    """Resample (n,) samples to ceil(n * new_rate / rate) with soxr's high quality.
+
+    The group delay is compensated: sample k of the result is at k / new_rate seconds.
+    """
+    if rate == new_rate:
+        return np.asarray(samples, dtype=np.float64)
+    import soxr
+
+    result = soxr.resample(samples, rate, new_rate, quality="HQ").astype(np.float64, copy=False)
+    wanted = -(-len(samples) * new_rate // rate)
+    if len(result) < wanted:
+        result = np.pad(result, (0, wanted - len(result)))
+    return np.asarray(result[:wanted])
+
+
+def to_16_bit(samples: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
+    """Round samples (full scale 1.0) to 16-bit steps, clipping what exceeds them."""
+    steps = np.round(np.asarray(samples, dtype=np.float64) * 32768)
+    return np.clip(steps, -32768, 32767).astype(np.int16)
+
+
+def write_wav(path: Path, samples: npt.NDArray[Any], rate: int) -> None:
+    """Write mono samples (full scale 1.0) as a 16-bit wav, atomically."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, to_16_bit(samples), rate, format="WAV", subtype="PCM_16")
+    write_file(path, buffer.getvalue())

@@ -1,0 +1,534 @@
+"""Settings: TOML -> frozen dataclasses, and nothing a reader could miss.
+
+An unknown key, a wrong type or a value out of range is an error that names the
+key, the problem and the nearest known key. The resolved settings (every default
+included) are saved with whatever they made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from corpuskit.errors import BadSetting, Refused
+
+__all__ = [
+    "AlignConfig",
+    "AudioConfig",
+    "CorpusConfig",
+    "DatasetConfig",
+    "FeatureConfig",
+    "PairConfig",
+    "SilenceConfig",
+    "SplitConfig",
+    "check_name",
+    "dump_toml",
+    "family_of",
+    "find_config",
+    "from_mapping",
+    "load_dataset",
+    "load_toml",
+    "to_mapping",
+    "with_settings",
+    "workspace_path",
+]
+
+T = TypeVar("T")
+
+
+def _require(good: bool, key: str, problem: str, remedy: str) -> None:
+    if not good:
+        raise BadSetting(f"{key} {problem}", remedy)
+
+
+# ------------------------------------------------------------------ the tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """One folder of recordings and the convention it follows."""
+
+    root: str  # folder of the corpus; relative to the TOML file
+    layout: Literal["folder"] = "folder"
+    speakers: dict[str, str] = field(default_factory=dict)  # speaker = sub-folder of root
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(self.speakers) or self.layout != "folder",
+            "corpora.*.speakers",
+            "is empty",
+            'give each speaker its folder, e.g. speakers = { N = "source", C = "target" }',
+        )
+        for name in self.speakers:
+            _check_word(name, "speaker")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairConfig:
+    """Which two speakers are paired: every sentence both have said is one pair."""
+
+    source: str
+    target: str
+    both: bool = False  # also the opposite direction
+
+    def __post_init__(self) -> None:
+        _require(
+            self.source != self.target,
+            "pairs",
+            f"pair {self.source!r} with itself",
+            "name two different speakers",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioConfig:
+    """What every recording is brought to before features are measured."""
+
+    rate: int = 22050  # Hz
+
+    def __post_init__(self) -> None:
+        _require(
+            8000 <= self.rate <= 192000,
+            "audio.rate",
+            f"is {self.rate} Hz",
+            "use 8000 to 192000 Hz (HiFi-GAN's vocoders want 22050)",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureConfig:
+    """F0, energy and mel; the defaults are HiFi-GAN's "universal" setting."""
+
+    n_fft: int = 1024  # samples
+    hop_length: int = 256  # samples
+    win_length: int = 1024  # samples, Hann
+    mels: int = 80  # bands
+    fmin: float = 0.0  # Hz
+    fmax: float = 8000.0  # Hz
+    mel_floor: float = 1e-5  # of the magnitude, before the logarithm
+    f0_method: Literal["dio", "harvest"] = "dio"  # dio is refined by StoneMask
+    f0_floor: float = 71.0  # Hz
+    f0_ceil: float = 800.0  # Hz
+    energy_gate: float = -5.0  # natural log; quieter frames count as unvoiced
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.hop_length <= self.win_length <= self.n_fft,
+            "features.hop_length, win_length, n_fft",
+            f"are {self.hop_length}, {self.win_length}, {self.n_fft}",
+            "they must grow in this order",
+        )
+        _require(
+            self.n_fft % 2 == 0, "features.n_fft", f"is {self.n_fft}", "use an even number"
+        )
+        _require(self.mels >= 1, "features.mels", f"is {self.mels}", "use at least 1")
+        _require(
+            0 <= self.fmin < self.fmax,
+            "features.fmin, fmax",
+            f"are {self.fmin}, {self.fmax}",
+            "fmin must be below fmax",
+        )
+        _require(
+            0 < self.f0_floor < self.f0_ceil,
+            "features.f0_floor, f0_ceil",
+            f"are {self.f0_floor}, {self.f0_ceil}",
+            "f0_floor must be below f0_ceil",
+        )
+        _require(
+            self.mel_floor > 0, "features.mel_floor", f"is {self.mel_floor}", "use 1e-5"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SilenceConfig:
+    """What counts as silence. Levels are RMS in dBFS, lengths are in ms."""
+
+    thresh: float = -80.0  # dBFS; tail and inside
+    head_thresh: float = -50.0  # dBFS; head
+    trim_window: int = 50  # ms; head and tail are trimmed in steps of this
+    min_len: int = 50  # ms; shorter quiet spots inside are not silence
+    min_silence_len: int = 500  # ms; a silence of this length ends a phrase
+    rms: Literal["float", "int16"] = "float"  # int16 floors like pydub
+
+    def __post_init__(self) -> None:
+        for key, level in (("thresh", self.thresh), ("head_thresh", self.head_thresh)):
+            _require(
+                level <= 0,
+                f"silence.{key}",
+                f"is {level} dBFS",
+                "levels below full scale are negative, e.g. -80",
+            )
+        for key, length in (
+            ("trim_window", self.trim_window),
+            ("min_len", self.min_len),
+            ("min_silence_len", self.min_silence_len),
+        ):
+            _require(length >= 1, f"silence.{key}", f"is {length} ms", "use at least 1 ms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignConfig:
+    """How source frames are mapped to target frames."""
+
+    method: Literal["dtw"] = "dtw"
+    reduction: int = 3  # frames stacked into one; durations count these
+
+    def __post_init__(self) -> None:
+        _require(
+            1 <= self.reduction <= 16,
+            "align.reduction",
+            f"is {self.reduction}",
+            "use 1 to 16 (the usual values are 1 to 4)",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """How many sentences are held out: a count, or a share of all sentences."""
+
+    dev: int | float = 0.1
+    eval: int | float = 0.05
+
+    def __post_init__(self) -> None:
+        for key, value in (("dev", self.dev), ("eval", self.eval)):
+            good = value >= 0 if isinstance(value, int) else 0 <= value < 1
+            _require(
+                good,
+                f"split.{key}",
+                f"is {value}",
+                "give a whole number of sentences, or a share below 1.0",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """One dataset definition, resolved."""
+
+    corpora: dict[str, CorpusConfig]
+    pairs: tuple[PairConfig, ...]
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    silence: SilenceConfig = field(default_factory=SilenceConfig)
+    align: AlignConfig = field(default_factory=AlignConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+
+    def __post_init__(self) -> None:
+        _require(bool(self.corpora), "corpora", "is empty", "add a [corpora.NAME] table")
+        _require(bool(self.pairs), "pairs", "is empty", "add a [[pairs]] table")
+        _require(
+            self.features.fmax <= self.audio.rate / 2,
+            "features.fmax",
+            f"is {self.features.fmax:g} Hz, above half of audio.rate {self.audio.rate} Hz",
+            f"use at most {self.audio.rate / 2:g}",
+        )
+        speakers = [name for corpus in self.corpora.values() for name in corpus.speakers]
+        twice = sorted({name for name in speakers if speakers.count(name) > 1})
+        _require(
+            not twice, "corpora", f"name speaker {', '.join(twice)} twice", "use distinct names"
+        )
+
+
+# ------------------------------------------------------- mapping <-> dataclass
+
+
+def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
+    """Build the frozen dataclass `cls` from plain TOML or JSON values.
+
+    `where` names the origin in messages (a file, or "the command line").
+
+    Raises
+    ------
+    BadSetting
+        Unknown key (the nearest known one is named), missing key, or a value of
+        a wrong type or out of range.
+    """
+    return typing.cast(T, _build(cls, mapping, where, ""))
+
+
+def _build(cls: Any, value: Any, where: str, key: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise BadSetting(f"{where}: {key or 'the file'} must be a table, not {value!r}")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for name in value:
+        if name not in fields:
+            raise BadSetting(f"{where}: unknown key {_join(key, name)!r}", _hint(name, key, fields))
+    missing = [
+        name
+        for name, f in fields.items()
+        if name not in value
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise BadSetting(f"{where}: {_join(key, missing[0])} is missing", "add it")
+    values = {
+        name: _convert(hints[name], item, where, _join(key, name)) for name, item in value.items()
+    }
+    try:
+        return cls(**values)
+    except BadSetting as error:
+        raise BadSetting(f"{where}: {error.problem}", error.remedy) from None
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def _hint(name: str, key: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    if close:
+        return f"did you mean {_join(key, close[0])!r}?"
+    return "known here: " + ", ".join(sorted(known))
+
+
+def _convert(hint: Any, value: Any, where: str, key: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where, key)
+    if origin is Literal:
+        return _convert_choice(hint, value, where, key)
+    if origin is types.UnionType or origin is typing.Union:
+        return _convert_union(hint, value, where, key)
+    if origin is tuple:
+        return _convert_tuple(hint, value, where, key)
+    if origin is dict:
+        return _convert_dict(hint, value, where, key)
+    return _convert_plain(hint, value, where, key)
+
+
+def _convert_choice(hint: Any, value: Any, where: str, key: str) -> Any:
+    choices = typing.get_args(hint)
+    if value in choices:
+        return value
+    close = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1, cutoff=0.4)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    raise BadSetting(
+        f"{where}: {key} is {value!r}", meant + "it can be " + ", ".join(map(repr, choices))
+    )
+
+
+def _convert_union(hint: Any, value: Any, where: str, key: str) -> Any:
+    options = typing.get_args(hint)
+    if value is None and type(None) in options:
+        return None
+    for option in options:  # the exact type first, so that 3 stays an int in int | float
+        if option is not type(None) and type(value) is option:
+            return value
+    first = next(option for option in options if option is not type(None))
+    return _convert(first, value, where, key)
+
+
+def _convert_tuple(hint: Any, value: Any, where: str, key: str) -> Any:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise BadSetting(f"{where}: {key} must be a list, not {value!r}")
+    arguments = typing.get_args(hint)
+    if arguments[-1] is Ellipsis:
+        return tuple(
+            _convert(arguments[0], item, where, f"{key}[{i}]") for i, item in enumerate(value)
+        )
+    if len(value) != len(arguments):
+        raise BadSetting(f"{where}: {key} must have {len(arguments)} values, not {len(value)}")
+    return tuple(
+        _convert(option, item, where, f"{key}[{i}]")
+        for i, (option, item) in enumerate(zip(arguments, value, strict=True))
+    )
+
+
+def _convert_dict(hint: Any, value: Any, where: str, key: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise BadSetting(f"{where}: {key} must be a table, not {value!r}")
+    option = typing.get_args(hint)[1]
+    return {
+        str(name): _convert(option, item, where, _join(key, str(name)))
+        for name, item in value.items()
+    }
+
+
+def _convert_plain(hint: Any, value: Any, where: str, key: str) -> Any:
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise BadSetting(f"{where}: {key} must be {_TYPE_NAMES[hint]}, not {value!r}")
+    if hint is float and not abs(value) < float("inf"):
+        raise BadSetting(f"{where}: {key} must be a finite number, not {value!r}")
+    return value
+
+
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+}
+
+
+def to_mapping(value: Any) -> Any:
+    """Turn a settings dataclass into plain JSON values, every default included."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: to_mapping(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {name: to_mapping(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_mapping(item) for item in value]
+    return value
+
+
+def with_settings(mapping: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of `mapping` with each "table.key=VALUE" laid over it.
+
+    VALUE is read as a TOML value; what is none (a bare word) is taken as text.
+    """
+    result = _copy(mapping)
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise BadSetting(f"--set {setting!r} is not KEY=VALUE", "e.g. --set silence.thresh=-80")
+        *tables, last = name.strip().split(".")
+        table = result
+        for key in tables:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise BadSetting(f"--set {setting!r}: {key!r} is not a table")
+        table[last] = _parse_value(text.strip())
+    return result
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copy(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy(item) for item in value]
+    return value
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+# ------------------------------------------------------------------ TOML files
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    BadSetting
+        The file is missing, unreadable or not TOML (the line is named).
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadSetting(f"{path} does not exist", "check the path") from None
+    except OSError as error:
+        raise BadSetting(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadSetting(f"{path} is not UTF-8 text", "save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"{path} is not valid TOML: {error}") from None
+
+
+def dump_toml(mapping: Mapping[str, Any]) -> str:
+    """Write plain values as TOML text; keys without a value (None) are left out."""
+    import tomli_w
+
+    def without_none(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: without_none(v) for k, v in value.items() if v is not None}
+        if isinstance(value, list):
+            return [without_none(item) for item in value]
+        return value
+
+    return tomli_w.dumps(without_none(to_mapping(mapping)))
+
+
+def find_config(name: str, option: Path | None, kind: str = "datasets") -> Path:
+    """Find the TOML of a dataset (or model): `option`, or configs/KIND/NAME.toml here.
+
+    A version's own name is tried before its family's, so a family may end in a number.
+    """
+    if option is not None:
+        return option
+    folder = Path("configs") / kind
+    names = dict.fromkeys((name, family_of(name)))
+    for candidate in names:
+        path = folder / f"{candidate}.toml"
+        if path.is_file():
+            return path
+    known = sorted(path.stem for path in folder.glob("*.toml")) if folder.is_dir() else []
+    close = difflib.get_close_matches(family_of(name), known, n=1, cutoff=0.5)
+    remedy = f"did you mean {close[0]}? " if close else ""
+    raise BadSetting(
+        f"no definition of {name!r}: {folder / family_of(name)}.toml does not exist",
+        f"{remedy}give its TOML with --config",
+    )
+
+
+def load_dataset(path: Path, settings: Sequence[str] = ()) -> DatasetConfig:
+    """Read a dataset TOML, lay "key=value" settings over it, and resolve its folders.
+
+    Roots in the file are relative to the file; roots in `settings` to the current folder.
+    """
+    mapping = load_toml(path)
+    _anchor_roots(mapping, path.parent)
+    mapping = with_settings(mapping, settings)
+    _anchor_roots(mapping, Path())
+    return from_mapping(DatasetConfig, mapping, str(path))
+
+
+def _anchor_roots(mapping: Mapping[str, Any], folder: Path) -> None:
+    corpora = mapping.get("corpora", {})
+    for corpus in corpora.values() if isinstance(corpora, dict) else ():
+        if isinstance(corpus, dict) and isinstance(corpus.get("root"), str):
+            root = Path(os.path.expandvars(corpus["root"])).expanduser()
+            corpus["root"] = str((folder / root).resolve())
+
+
+# ----------------------------------------------------------------------- names
+
+_NAME = re.compile(r"[^\W_][\w.+-]*", re.UNICODE)
+
+
+def check_name(name: str, what: str = "dataset") -> str:
+    """Return `name` if it can be the name of a version or run.
+
+    Raises
+    ------
+    Refused
+        It holds a path separator, starts with a dot, or is otherwise no name.
+    """
+    _check_word(name, what)
+    return name
+
+
+def _check_word(name: str, what: str) -> None:
+    if not _NAME.fullmatch(name) or ".." in name or len(name.encode()) > 120:
+        raise Refused(
+            f"{name!r} is not a {what} name",
+            "use letters, digits, '_', '-', '+' and '.', beginning with a letter or digit",
+        )
+
+
+def family_of(name: str) -> str:
+    """Return the family of a version or run: "N2C_4" -> "N2C", "N2C" -> "N2C"."""
+    return re.sub(r"_\d+\Z", "", name) or name
+
+
+def workspace_path(option: Path | None) -> Path:
+    """Return the workspace: the option, else $CORPUSKIT_WORKSPACE, else ./workspace."""
+    if option is not None:
+        return option
+    return Path(os.environ.get("CORPUSKIT_WORKSPACE") or "workspace")

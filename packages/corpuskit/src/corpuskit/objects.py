@@ -1,0 +1,175 @@
+"""The content-addressed store: what was measured once, kept under the key that explains it.
+
+An object is a safetensors file `objects/ab/cdef....safetensors`. Its name is the hash
+of its key, and a key has named parts (stage, the stage's version constant, its inputs'
+digests, its own settings, the numeric libraries' versions), so "why was this computed
+again" is a comparison of fields. The file carries its key and a digest over all its
+bytes: existence never counts as done, and one flipped bit is found on reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit.errors import BadVersion
+from corpuskit.files import canonical, write_file
+
+__all__ = ["Key", "Store", "libraries"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_BLANK = b"0" * 64
+_DIGEST = re.compile(rb'"digest":"([0-9a-f]{64})"')
+
+
+@cache
+def libraries(*names: str) -> dict[str, str]:
+    """Return the installed versions of the named distributions."""
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """Everything that determines one object, part by part."""
+
+    stage: str  # "levels", "features", "alignment"
+    version: int  # raised when the stage's code changes its result
+    inputs: Mapping[str, Any]  # digests of what goes in
+    settings: Mapping[str, Any]  # the stage's own settings and nothing else
+    libraries: Mapping[str, str]  # numeric libraries the result depends on
+
+    def parts(self) -> dict[str, Any]:
+        """Return the parts as plain values."""
+        return {
+            "inputs": dict(self.inputs),
+            "libraries": dict(self.libraries),
+            "settings": dict(self.settings),
+            "stage": self.stage,
+            "version": self.version,
+        }
+
+    def hex(self) -> str:
+        """Return the object's name: SHA-256 of the canonical parts."""
+        return hashlib.sha256(canonical(self.parts()).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """The objects below one workspace."""
+
+    workspace: Path
+
+    @property
+    def root(self) -> Path:
+        """Folder of all objects."""
+        return self.workspace / "objects"
+
+    def path(self, name: str) -> Path:
+        """Return where the object `name` (64 hex digits) lives."""
+        return self.root / name[:2] / f"{name[2:]}.safetensors"
+
+    def put(self, key: Key, arrays: Arrays) -> str:
+        """Store `arrays` under `key`; returns the object's name."""
+        from safetensors.numpy import save
+
+        metadata = {"digest": _BLANK.decode(), "key": canonical(key.parts())}
+        raw = save(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata
+        )
+        digest = hashlib.sha256(raw).hexdigest().encode()
+        before, blank, after = raw.partition(_BLANK)
+        assert blank, "the digest's place is written by save()"
+        name = key.hex()
+        # Not synced one by one: the digest exposes a torn file, and the next build makes it again.
+        write_file(self.path(name), before + digest + after, durable=False)
+        return name
+
+    def get(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """Read an object whole and checked.
+
+        Raises
+        ------
+        BadVersion
+            It is missing or damaged (a digest, length or key that does not fit).
+        """
+        return _arrays(self._checked(name), name)
+
+    def key_parts(self, name: str) -> dict[str, Any]:
+        """Return the key an object was stored under (checked as in `get`)."""
+        raw = self._checked(name)
+        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+        parts: dict[str, Any] = json.loads(header["__metadata__"]["key"])
+        return parts
+
+    def sound(self, name: str) -> bool:
+        """Tell whether an object exists and is undamaged."""
+        try:
+            self._checked(name)
+        except BadVersion:
+            return False
+        return True
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all objects present, sorted."""
+        for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/*.safetensors")):
+            if not path.name.startswith("."):
+                yield path.parent.name + path.stem
+
+    def _checked(self, name: str) -> bytes:
+        try:
+            raw = self.path(name).read_bytes()
+        except FileNotFoundError:
+            raise BadVersion(f"object {name[:12]} is missing") from None
+        except OSError as error:
+            raise BadVersion(f"object {name[:12]} cannot be read: {error.strerror}") from None
+        header_end = 8 + int.from_bytes(raw[:8], "little")
+        found = _DIGEST.search(raw, 8, header_end) if header_end <= len(raw) else None
+        if found is None:
+            raise BadVersion(f"object {name[:12]} is damaged: its header is not ours")
+        hasher = hashlib.sha256(raw[: found.start(1)])
+        hasher.update(_BLANK)
+        hasher.update(memoryview(raw)[found.end(1) :])
+        if hasher.hexdigest().encode() != found.group(1):
+            raise BadVersion(f"object {name[:12]} is damaged: its content does not fit its digest")
+        header = json.loads(raw[8:header_end])
+        key = header["__metadata__"]["key"]
+        if hashlib.sha256(key.encode()).hexdigest() != name:
+            raise BadVersion(f"object {name[:12]} is damaged: it holds another object's content")
+        return raw
+
+
+_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "U8": np.uint8,
+}
+
+
+def _arrays(raw: bytes, name: str) -> dict[str, npt.NDArray[Any]]:
+    """View the tensors of checked safetensors bytes without copying them."""
+    header_end = 8 + int.from_bytes(raw[:8], "little")
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for tensor, entry in json.loads(raw[8:header_end]).items():
+        if tensor == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        dtype = np.dtype(_DTYPES[entry["dtype"]])
+        array = np.frombuffer(raw, dtype, (end - begin) // dtype.itemsize, header_end + begin)
+        arrays[tensor] = array.reshape(entry["shape"])
+    if not arrays:
+        raise BadVersion(f"object {name[:12]} holds nothing")
+    return arrays
