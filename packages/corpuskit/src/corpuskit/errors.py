@@ -6,6 +6,7 @@
       BadAudio                a recording that cannot be measured
       BadVersion              a stored version or object that is damaged
       Refused                 a request that would overwrite or escape something
+      CheckFailed             a check that was asked for did not hold (exit 1, not 2)
 
 Each carries one problem and, where there is one, the remedy; the command line
 prints both in one line and exits with 2.
@@ -20,6 +21,7 @@ __all__ = [
     "BadAudio",
     "BadSetting",
     "BadVersion",
+    "CheckFailed",
     "CorpuskitError",
     "Refused",
     "UnknownName",
@@ -58,6 +60,10 @@ class BadVersion(CorpuskitError):
 
 class Refused(CorpuskitError):
     """A request that would overwrite, escape or contradict what exists."""
+
+
+class CheckFailed(CorpuskitError):
+    """A check that was asked for (`build --strict`) did not hold."""
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -1,0 +1,110 @@
+"""Corpora on disk: which recordings a folder holds, who speaks, and what is said.
+
+A layout turns a corpus definition into `Found` recordings. `folder` is here: one folder
+of recordings a speaker, the file stem is the sentence. A new layout is one more function
+in `_LAYOUTS` with the same signature.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpuskit.audio import EXTENSIONS
+from corpuskit.config import CorpusConfig
+
+__all__ = ["Found", "Scan", "scan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One recording on disk, before it is opened."""
+
+    id: str  # "speaker/sentence", unique in a dataset
+    speaker: str
+    sentence: str  # equal for all speakers who say it
+    corpus: str
+    relative: str  # path below the corpus root, with "/"
+    path: Path
+    problem: str = ""  # why it cannot be used; empty when it can
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What a corpus holds."""
+
+    recordings: tuple[Found, ...]  # sorted by id
+    warnings: tuple[str, ...]
+
+
+def scan(corpora: Mapping[str, CorpusConfig]) -> Scan:
+    """List the recordings of all corpora, sorted by id. Nothing is opened yet."""
+    recordings: list[Found] = []
+    warnings: list[str] = []
+    for name, corpus in sorted(corpora.items()):
+        found = _LAYOUTS[corpus.layout](name, corpus)
+        recordings.extend(found.recordings)
+        warnings.extend(found.warnings)
+    return Scan(
+        recordings=tuple(sorted(recordings, key=lambda r: r.id)), warnings=tuple(warnings)
+    )
+
+
+def _scan_folders(name: str, corpus: CorpusConfig) -> Scan:
+    recordings: list[Found] = []
+    warnings: list[str] = []
+    for speaker, folder in sorted(corpus.speakers.items()):
+        top = Path(corpus.root) / folder
+        if not top.is_dir():
+            warnings.append(f"speaker {speaker}: folder {top} does not exist")
+            continue
+        recordings.extend(_speaker_recordings(name, corpus, speaker, top))
+    return Scan(recordings=tuple(recordings), warnings=tuple(warnings))
+
+
+def _speaker_recordings(
+    name: str, corpus: CorpusConfig, speaker: str, top: Path
+) -> Iterator[Found]:
+    by_sentence: dict[str, list[Path]] = defaultdict(list)
+    for path in _audio_files(top):
+        by_sentence[_sentence(path)].append(path)
+    for sentence, paths in by_sentence.items():
+        for path in paths:
+            twice = len(paths) > 1
+            inside = path.relative_to(top).as_posix()
+            yield Found(
+                id=f"{speaker}/{inside if twice else sentence}",
+                speaker=speaker,
+                sentence=sentence,
+                corpus=name,
+                relative=os.path.relpath(path, corpus.root).replace(os.sep, "/"),
+                path=path,
+                problem=f"shares its stem with {len(paths) - 1} other file(s)" if twice else "",
+            )
+
+
+def _sentence(path: Path) -> str:
+    """Return the stem, composed: file systems disagree on how to store accents and kana."""
+    return unicodedata.normalize("NFC", path.stem)
+
+
+def _audio_files(top: Path) -> Iterator[Path]:
+    """Yield recordings below `top`, sorted, through links, each folder once."""
+    seen: set[tuple[int, int]] = set()
+    for folder, subfolders, files in os.walk(top, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()  # a link in a circle
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        subfolders.sort()
+        for file in sorted(files):
+            if not file.startswith(".") and file.lower().endswith(EXTENSIONS):
+                yield Path(folder) / file
+
+
+_LAYOUTS: dict[str, Callable[[str, CorpusConfig], Scan]] = {"folder": _scan_folders}

@@ -1,0 +1,166 @@
+"""Every recording is measured once: identity, level curve and features.
+
+`measure` does it for one file and may run in any process. An index remembers which
+file (by size, times and inode, as version-control tools do) held which samples, so an
+unchanged file is not decoded again; the objects themselves are always checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpuskit import features, silence
+from corpuskit.audio import Sound, decode, digest, resample
+from corpuskit.config import AudioConfig, FeatureConfig
+from corpuskit.errors import BadAudio, BadVersion, CorpuskitError
+from corpuskit.files import canonical, write_file
+from corpuskit.objects import Store, libraries
+
+__all__ = ["Facts", "Index", "load_levels", "measure", "object_names"]
+
+DECODE_VERSION = 1  # raise when decoding gives other samples or other reasons
+_SETTLED = 2_000_000_000  # ns; a file changed this recently may change again unnoticed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a recording once it was opened."""
+
+    digest: str = ""  # of the decoded samples and rate
+    rate: int = 0  # Hz
+    samples: int = 0
+    problem: str = ""  # why it cannot be used; the other fields are empty then
+
+
+def object_names(facts: Facts, audio: AudioConfig, settings: FeatureConfig) -> tuple[str, str]:
+    """Return the names of a recording's (levels, features) objects."""
+    return (
+        silence.levels_key(facts.digest).hex(),
+        features.features_key(facts.digest, audio.rate, settings).hex(),
+    )
+
+
+def measure(path: Path, store: Store, audio: AudioConfig, settings: FeatureConfig) -> Facts:
+    """Decode a recording and make sure that its objects are in the store.
+
+    A recording that cannot be used comes back with its reason; only a store that
+    cannot be written raises.
+    """
+    try:
+        sound = decode(path)
+        if not sound.samples.any():
+            raise BadAudio("is silent from end to end (every sample is zero)")
+        facts = Facts(digest=digest(sound), rate=sound.rate, samples=len(sound.samples))
+        _store_levels(sound, facts, store)
+        _store_features(sound, facts, store, audio, settings)
+    except BadAudio as error:
+        return Facts(problem=error.problem)
+    except CorpuskitError:
+        raise
+    except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        return Facts(problem=f"cannot be analysed ({type(error).__name__}: {error})")
+    return facts
+
+
+def _store_levels(sound: Sound, facts: Facts, store: Store) -> None:
+    key = silence.levels_key(facts.digest)
+    if not store.sound(key.hex()):
+        curve = silence.level_curve(sound)
+        store.put(key, {"forward": curve.forward, "backward": curve.backward})
+
+
+def _store_features(
+    sound: Sound, facts: Facts, store: Store, audio: AudioConfig, settings: FeatureConfig
+) -> None:
+    key = features.features_key(facts.digest, audio.rate, settings)
+    if not store.sound(key.hex()):
+        samples = resample(sound.samples, sound.rate, audio.rate)
+        measured = features.extract(samples, audio.rate, settings)
+        store.put(key, {"f0": measured.f0, "energy": measured.energy, "mel": measured.mel})
+
+
+def load_levels(store: Store, name: str, facts: Facts) -> silence.LevelCurve:
+    """Read a recording's level curve from the store (BadVersion when damaged)."""
+    arrays = store.get(name)
+    return silence.LevelCurve(
+        forward=arrays["forward"],
+        backward=arrays["backward"],
+        rate=facts.rate,
+        samples=facts.samples,
+    )
+
+
+class Index:
+    """Remembers the facts of files that have not changed since they were decoded.
+
+    The index is a cache: a missing, damaged or outdated one costs a decoding, nothing else.
+    """
+
+    def __init__(self, workspace: Path, corpora: Iterable[str]) -> None:
+        """Open the index of a set of corpus roots."""
+        name = hashlib.sha256(canonical(sorted(corpora)).encode()).hexdigest()[:16]
+        self._path = workspace / "index" / f"{name}.json"
+        self._made_by = {"decode": DECODE_VERSION, **libraries("soundfile", "numpy")}
+        self._entries: dict[str, list[Any]] = self._load()
+
+    def _load(self) -> dict[str, list[Any]]:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            seal, text = self._path.read_text(encoding="utf-8").split("\n", 1)
+            if hashlib.sha256(text.encode()).hexdigest() == seal:
+                content = json.loads(text)
+                if content["made_by"] == self._made_by:
+                    entries: dict[str, list[Any]] = content["entries"]
+                    return entries
+        return {}
+
+    def get(self, path: Path) -> Facts | None:
+        """Return the facts of an unchanged file, or None."""
+        entry = self._entries.get(str(path))
+        if entry is None or entry[0] != _stamp(path):
+            return None
+        return Facts(**entry[1])
+
+    def put(self, path: Path, stamp: list[int] | None, facts: Facts) -> None:
+        """Remember `facts`, read when the file had `stamp` (from `stamp_of`)."""
+        if stamp is not None and stamp == _stamp(path):
+            self._entries[str(path)] = [stamp, dataclasses.asdict(facts)]
+
+    def save(self) -> None:
+        """Write the index; a disk that refuses costs only the time saved."""
+        text = canonical({"made_by": self._made_by, "entries": self._entries})
+        seal = hashlib.sha256(text.encode()).hexdigest()
+        with contextlib.suppress(CorpuskitError):
+            write_file(self._path, f"{seal}\n{text}".encode(), durable=False)
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def stamp_of(path: Path) -> list[int] | None:
+    """Return the file's stamp, or None while it is too fresh to be trusted."""
+    stamp = _stamp(path)
+    if stamp is None or time.time_ns() - max(stamp[1], stamp[2]) < _SETTLED:
+        return None
+    return stamp
+
+
+def damaged(store: Store, name: str) -> str:
+    """Return what is wrong with an object, or an empty text."""
+    try:
+        store.get(name)
+    except BadVersion as error:
+        return error.problem
+    return ""

@@ -1,0 +1,68 @@
+"""Normalisation statistics: mean and variance per side and feature, over train only.
+
+Sums are kept per pair and added in sorted order in double precision, so the result is
+the same for any number of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit.features import Features, continuous_log_f0
+
+__all__ = ["SideStatistics", "Statistics", "moments", "pooled"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideStatistics:
+    """Mean and variance of what a model sees of one side."""
+
+    mel_mean: tuple[float, ...]  # (bands,) natural log
+    mel_var: tuple[float, ...]
+    pitch_mean: float  # continuous log F0
+    pitch_var: float
+    energy_mean: float  # natural log of the energy
+    energy_var: float
+    frames: int  # how many frames they rest on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Statistics of both sides of a version's training split."""
+
+    source: SideStatistics
+    target: SideStatistics
+
+
+def moments(features: Features, gate: float) -> Float64:
+    """Return sums and sums of squares of mel bands, pitch and energy: (2, bands + 2)."""
+    values = np.column_stack(
+        (
+            features.mel,
+            continuous_log_f0(features.f0, features.energy, gate),
+            np.log(features.energy),
+        )
+    ).astype(np.float64)
+    return np.stack((values.sum(axis=0), np.square(values).sum(axis=0)))
+
+
+def pooled(parts: Iterable[Float64], frames: int) -> SideStatistics:
+    """Turn the moments of many recordings (`frames` frames in all) into statistics."""
+    total = np.sum(np.stack(list(parts)), axis=0)
+    mean = total[0] / frames
+    variance = np.maximum(total[1] / frames - np.square(mean), 1e-10)
+    return SideStatistics(
+        mel_mean=tuple(float(v) for v in mean[:-2]),
+        mel_var=tuple(float(v) for v in variance[:-2]),
+        pitch_mean=float(mean[-2]),
+        pitch_var=float(variance[-2]),
+        energy_mean=float(mean[-1]),
+        energy_var=float(variance[-1]),
+        frames=frames,
+    )

@@ -1,0 +1,409 @@
+"""A frozen dataset version: what it says, how it is written, how it is read.
+
+    versions/NAME/version.json          schema, fingerprint, settings, totals, statistics, ...
+    versions/NAME/manifest.jsonl        one used pair a line, sorted by id
+    versions/NAME/recordings.jsonl      one recording a line, used or set aside with a reason
+    versions/NAME/set_aside.jsonl       one candidate pair that is not used a line, with a reason
+    versions/NAME/arrays.safetensors    durations of all pairs, end to end, and alignment costs
+
+The fingerprint covers inputs (audio digests), settings and decisions, and nothing of
+time, path or machine. `docs/version-format.md` describes every field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit.config import DatasetConfig, check_name, family_of, from_mapping, to_mapping
+from corpuskit.errors import BadVersion, CorpuskitError, unknown
+from corpuskit.features import Features
+from corpuskit.files import canonical, publish_folder, temporary_folder, write_file
+from corpuskit.objects import Store
+from corpuskit.statistics import SideStatistics, Statistics
+
+__all__ = [
+    "SCHEMA",
+    "Pair",
+    "Recording",
+    "SetAside",
+    "Side",
+    "Version",
+    "fingerprint",
+    "list_versions",
+    "open_version",
+    "write_version",
+]
+
+SCHEMA = 1
+Int32 = npt.NDArray[np.int32]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One recording's part in a pair. T = frames[1] - frames[0], r the reduction factor."""
+
+    speaker: str
+    recording: str  # id, "speaker/sentence"
+    object: str  # name of the features object
+    rate: int  # Hz, of the recording
+    length: int  # samples of the whole recording
+    samples: Span  # kept part, in samples of the recording
+    frames: Span  # kept frames of the whole recording's frames
+    silences: tuple[Span, ...]  # silent spans, frames relative to frames[0]
+    phrases: tuple[int, ...]  # phrase lengths in reduced frames, all >= 1, sum T // r
+
+    @property
+    def kept_seconds(self) -> float:
+        """Seconds between head and tail."""
+        return (self.samples[1] - self.samples[0]) / self.rate
+
+    @property
+    def head_seconds(self) -> float:
+        """Seconds trimmed at the head."""
+        return self.samples[0] / self.rate
+
+    @property
+    def tail_seconds(self) -> float:
+        """Seconds trimmed at the tail."""
+        return (self.length - self.samples[1]) / self.rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two recordings of one sentence, and every decision about them."""
+
+    id: str  # "source>target/sentence"
+    sentence: str
+    split: str  # "train", "dev" or "eval"
+    source: Side
+    target: Side
+    breaks: Span  # long silences found in each recording by itself (source, target)
+    merged: int  # phrase breaks given up because a phrase would have been empty
+    alignment: str  # name of the alignment object
+    durations: Span  # (offset, length) in the version's flat durations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One recording of the corpora and the one state it ended in."""
+
+    id: str
+    speaker: str
+    sentence: str
+    corpus: str
+    path: str  # below the corpus root
+    digest: str  # of decoded samples and rate; empty when it could not be decoded
+    rate: int
+    samples: int
+    levels: str  # object names; empty when not measured
+    features: str
+    state: str  # "used" or "set aside"
+    reason: str  # why it was set aside
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside:
+    """A candidate pair that is not used."""
+
+    pair: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One frozen build of a family."""
+
+    name: str
+    family: str
+    fingerprint: str
+    settings: DatasetConfig
+    statistics: Statistics
+    totals: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    libraries: Mapping[str, str]
+    speakers: tuple[str, ...]  # of the used pairs, sorted
+    created: str  # UTC; not part of the fingerprint
+    pairs: tuple[Pair, ...]  # sorted by id
+    folder: Path
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace this version lives in."""
+        return self.folder.parent.parent
+
+    @cached_property
+    def recordings(self) -> tuple[Recording, ...]:
+        """All recordings, used or not, sorted by id."""
+        return tuple(Recording(**row) for row in _lines(self.folder / "recordings.jsonl"))
+
+    @cached_property
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Candidate pairs that are not used, sorted by id."""
+        return tuple(SetAside(**row) for row in _lines(self.folder / "set_aside.jsonl"))
+
+    @cached_property
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        from safetensors.numpy import load_file
+
+        try:
+            return load_file(self.folder / "arrays.safetensors")
+        except Exception as error:
+            raise BadVersion(
+                f"dataset {self.name}: arrays.safetensors is damaged ({error})",
+                "remove the version's folder and build it again",
+            ) from None
+
+    def durations(self, pair: Pair) -> Int32:
+        """Return (T_source // r,) reduced target frames a source frame; sums to T_target // r."""
+        offset, length = pair.durations
+        return np.asarray(self._arrays["durations"][offset : offset + length], dtype=np.int32)
+
+    def cost(self, pair: Pair) -> float:
+        """Return the mean L1 per band along the pair's alignment."""
+        return float(self._arrays["cost"][self._positions[pair.id]])
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {pair.id: index for index, pair in enumerate(self.pairs)}
+
+    def features(self, side: Side) -> Features:
+        """Return the kept frames of one side of a pair.
+
+        Raises
+        ------
+        BadVersion
+            The object is missing or damaged; the message names the recording.
+        """
+        try:
+            arrays = Store(self.workspace).get(side.object)
+        except BadVersion as error:
+            raise BadVersion(
+                f"dataset {self.name}, recording {side.recording}: {error.problem}",
+                f"`corpuskit build {self.name}` makes it again",
+            ) from None
+        whole = Features(f0=arrays["f0"], energy=arrays["energy"], mel=arrays["mel"])
+        return whole.cut(*side.frames)
+
+    def source_path(self, recording: Recording) -> Path:
+        """Return where a recording's file was when the version was built."""
+        return Path(self.settings.corpora[recording.corpus].root) / recording.path
+
+    def split(self, name: str) -> tuple[Pair, ...]:
+        """Return the pairs of one split."""
+        return tuple(pair for pair in self.pairs if pair.split == name)
+
+
+# --------------------------------------------------------------- fingerprint
+
+
+def fingerprint(
+    settings: DatasetConfig, recordings: Iterable[Recording], pairs: Sequence[Pair], durations: Int32
+) -> str:
+    """Return the content hash of a version (64 hex digits).
+
+    It covers the settings without folders, the audio digests of the used recordings and
+    every decision about the pairs; object names stay out, because library versions are
+    part of them.
+    """
+    hasher = hashlib.sha256()
+    hasher.update(canonical({"schema": SCHEMA, "settings": _portable(settings)}).encode())
+    for recording in recordings:
+        if recording.state == "used":
+            hasher.update(canonical([recording.id, recording.digest]).encode())
+    for pair in pairs:
+        hasher.update(canonical(_decisions(pair)).encode())
+    hasher.update(durations.astype("<i4").tobytes())
+    return hasher.hexdigest()
+
+
+def _portable(settings: DatasetConfig) -> dict[str, Any]:
+    mapping: dict[str, Any] = to_mapping(settings)
+    for corpus in mapping["corpora"].values():
+        del corpus["root"]
+        corpus["speakers"] = sorted(corpus["speakers"])
+    return mapping
+
+
+def _decisions(pair: Pair) -> dict[str, Any]:
+    row = dataclasses.asdict(pair)
+    del row["alignment"], row["source"]["object"], row["target"]["object"]
+    return row
+
+
+# ------------------------------------------------------------ writing, reading
+
+
+def write_version(
+    workspace: Path,
+    description: Mapping[str, Any],
+    pairs: Sequence[Pair],
+    recordings: Sequence[Recording],
+    set_aside: Sequence[SetAside],
+    arrays: Mapping[str, npt.NDArray[Any]],
+) -> Path:
+    """Write and publish a version in one step; returns its folder.
+
+    `description` is version.json without `files` and `digest`.
+
+    Raises
+    ------
+    Refused
+        The name exists (another build was first).
+    """
+    from safetensors.numpy import save
+
+    versions = workspace / "versions"
+    with temporary_folder(versions) as folder:
+        contents = {
+            "manifest.jsonl": _jsonl(pairs),
+            "recordings.jsonl": _jsonl(recordings),
+            "set_aside.jsonl": _jsonl(set_aside),
+            "arrays.safetensors": save(dict(arrays)),
+        }
+        for name, data in contents.items():
+            write_file(folder / name, data)
+        complete = {
+            **description,
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
+        }
+        complete["digest"] = own_digest(complete)
+        text = json.dumps(complete, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
+        write_file(folder / "version.json", f"{text}\n".encode())
+        final = versions / str(description["name"])
+        publish_folder(folder, final)
+    return final
+
+
+def own_digest(description: Mapping[str, Any]) -> str:
+    """Return the digest version.json carries of itself."""
+    content = {name: value for name, value in description.items() if name != "digest"}
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def _jsonl(rows: Sequence[Any]) -> bytes:
+    return "".join(f"{canonical(dataclasses.asdict(row))}\n" for row in rows).encode()
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise BadVersion(
+            f"dataset {path.parent.name}: {path.name} is damaged ({error})",
+            "remove the version's folder and build it again",
+        ) from None
+
+
+def list_versions(workspace: Path) -> list[str]:
+    """Return the names of all versions, families together, numbers in order."""
+    folder = workspace / "versions"
+    names = [path.parent.name for path in folder.glob("*/version.json")]
+    return sorted((name for name in names if not name.startswith(".")), key=_natural)
+
+
+def _natural(name: str) -> tuple[str, int]:
+    family = family_of(name)
+    number = re.search(r"_(\d+)\Z", name) if family != name else None
+    return (family, int(number.group(1)) if number else -1)
+
+
+def describe(workspace: Path, name: str) -> dict[str, Any]:
+    """Read version.json alone.
+
+    Raises
+    ------
+    UnknownName
+        No such version; the nearest are named.
+    BadVersion
+        It is damaged, or of a schema this release does not read.
+    """
+    check_name(name)
+    path = workspace / "versions" / name / "version.json"
+    if not path.is_file():
+        raise unknown("dataset", name, list_versions(workspace))
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema, digest = description["schema"], description["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _broken(name, "version.json cannot be read") from None
+    if schema != SCHEMA:
+        raise BadVersion(
+            f"dataset {name} has schema {schema}, this release reads {SCHEMA}",
+            "build it again under a new name",
+        )
+    if own_digest(description) != digest:
+        raise _broken(name, "version.json does not fit its own digest")
+    return description
+
+
+def _broken(name: str, problem: str) -> BadVersion:
+    return BadVersion(
+        f"dataset {name} is damaged: {problem}", "remove the version's folder and build it again"
+    )
+
+
+def open_version(workspace: Path, name: str) -> Version:
+    """Open a version for reading.
+
+    Raises
+    ------
+    UnknownName
+        No such version; the nearest are named.
+    BadVersion
+        It is damaged, or of a schema this release does not read.
+    """
+    description = describe(workspace, name)
+    folder = workspace / "versions" / name
+    try:
+        statistics = {
+            side: SideStatistics(**_tuples(values))
+            for side, values in description["statistics"].items()
+        }
+        return Version(
+            name=description["name"],
+            family=description["family"],
+            fingerprint=description["fingerprint"],
+            settings=from_mapping(DatasetConfig, description["settings"], f"dataset {name}"),
+            statistics=Statistics(**statistics),
+            totals=description["totals"],
+            warnings=tuple(description["warnings"]),
+            libraries=description["libraries"],
+            speakers=tuple(description["speakers"]),
+            created=description["created"],
+            pairs=tuple(_pair(row) for row in _lines(folder / "manifest.jsonl")),
+            folder=folder,
+        )
+    except (KeyError, TypeError) as error:
+        raise _broken(name, f"a field is missing or unknown ({error})") from None
+    except CorpuskitError as error:
+        raise BadVersion(error.problem, error.remedy) from None
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    row["source"] = Side(**_tuples(row["source"]))
+    row["target"] = Side(**_tuples(row["target"]))
+    row["breaks"] = tuple(row["breaks"])
+    row["durations"] = tuple(row["durations"])
+    return Pair(**row)
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:
+    """Turn JSON lists, and lists of lists, into tuples."""
+    return {
+        key: tuple(tuple(item) if isinstance(item, list) else item for item in value)
+        if isinstance(value, list)
+        else value
+        for key, value in row.items()
+    }
