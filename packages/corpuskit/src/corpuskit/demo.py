@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpuskit.demo_voices import VOICES, engine, phrase_texts, speak
 from corpuskit.errors import BadSetting, Refused
-from corpuskit.files import append_line, canonical, write_file
+from corpuskit.files import append_line, canonical, remove_leftovers, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +124,7 @@ def make_demo(
         There are not that many sentences.
     Refused
         The synthesiser is missing, or the folder holds another demo or someone's corpus.
+
     """
     began = time.monotonic()
     _check_count(count)
@@ -133,6 +134,8 @@ def make_demo(
     lacking = [take for take in takes if take.path not in finished]
     yield Begun(recordings=len(takes), kept=len(takes) - len(lacking))
     if lacking or any(path not in finished for path in _texts(count)):
+        for place in (folder, *(folder / voice.folder for voice in VOICES.values())):
+            remove_leftovers(place)
         _open_journal(folder, settings, finished)
         for entry in _write_lacking(folder, count, lacking, jobs):
             append_line(folder / JOURNAL, _line(entry))
@@ -226,6 +229,7 @@ def _finished(folder: Path, settings: dict[str, Any]) -> dict[str, _Entry]:
     ------
     Refused
         The folder holds something else.
+
     """
     try:
         lines = (folder / JOURNAL).read_text("utf-8", errors="replace").splitlines()

@@ -92,6 +92,7 @@ def engine() -> str:
     ------
     Refused
         It is not installed.
+
     """
     try:
         return f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
