@@ -60,8 +60,8 @@ def reduce_frames(mel: Float32, reduction: int) -> Float32:
     return np.asarray(groups.mean(axis=1, dtype=np.float32))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _warp(source: Any, target_bands: Any) -> Any:  # pragma: no cover - compiled
+@njit(cache=True, nogil=True)
+def _warp(source: Any, target_bands: Any) -> Any:  # noqa: C901 - one compiled kernel
     """Walk the cost matrix row by row; the inner loop runs over target frames.
 
     Each cell is summed band by band in one fixed order, so the result does not depend
@@ -120,6 +120,7 @@ def warp(source: Float32, target: Float32) -> tuple[Int32, float]:
     -------
     path : (P, 2) index pairs from (0, 0) to (S - 1, N - 1)
     cost : sum of the L1 distances along it
+
     """
     path, cost = _warp(
         np.ascontiguousarray(source, dtype=np.float32),
@@ -167,6 +168,7 @@ def align(
     -------
     Alignment
         len(durations) == T_source // r and sum(durations) == T_target // r.
+
     """
     source, target = reduce_frames(source_mel, reduction), reduce_frames(target_mel, reduction)
     path, cost = warp(source, target)
@@ -199,6 +201,7 @@ def phrase_lengths(breaks: Sequence[int], durations: Int32, reduction: int) -> P
     Phrases
         Breaks are snapped to the reduced grid and follow to the source through the
         durations; a break that would leave a phrase empty on either side is merged.
+
     """
     reached = np.cumsum(durations)  # target frames reached after each source frame
     sources, targets = len(durations), int(reached[-1])
@@ -222,7 +225,7 @@ def phrase_lengths(breaks: Sequence[int], durations: Int32, reduction: int) -> P
     )
 
 
-def _source_of(target: int, reached: npt.NDArray[np.int64]) -> int:
+def _source_of(target: int, reached: npt.NDArray[np.signedinteger]) -> int:
     """Return how many source frames come before the target frame boundary `target`."""
     index = int(np.searchsorted(reached, target))
     if index >= len(reached):

@@ -53,6 +53,7 @@ def decode(path: Path) -> Sound:
     ------
     BadAudio
         Unreadable, empty, truncated, without samples, or with NaN or infinite samples.
+
     """
     import soundfile
 
@@ -80,8 +81,8 @@ def _dtype(subtype: str) -> str:
 def _mono(frames: npt.NDArray[Any]) -> Float64:
     scale = 1 / 32768 if frames.dtype == np.int16 else 1.0
     if frames.shape[1] == 1:
-        return np.multiply(frames[:, 0], scale, dtype=np.float64)
-    return frames.mean(axis=1, dtype=np.float64) * scale
+        return np.asarray(np.multiply(frames[:, 0], scale, dtype=np.float64))
+    return np.asarray(frames.mean(axis=1, dtype=np.float64) * scale)
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from corpuskit import align, engine, silence
+from corpuskit import engine, silence
+from corpuskit.bookkeeping import (
+    check_speakers,
+    check_strict,
+    nothing_left,
+    nothing_to_pair,
+    states_of_recordings,
+)
 from corpuskit.config import DatasetConfig, check_name, family_of, to_mapping
+from corpuskit.decisions import Aligned, Segmented, align_pair, segment
 from corpuskit.diff import Difference, diff_settings, diff_versions
-from corpuskit.errors import BadSetting, BadVersion, CheckFailed, CorpuskitError, Refused
-from corpuskit.features import Features, continuous_log_f0, frame_count
+from corpuskit.errors import BadVersion, CorpuskitError, Refused
 from corpuskit.files import remove_leftovers
-from corpuskit.layouts import Found, Scan, scan
-from corpuskit.objects import Key, Store, libraries
-from corpuskit.pairs import Candidate, candidates, directions, split_sentences
-from corpuskit.recordings import Facts, Index, load_levels, measure, object_names, stamp_of
-from corpuskit.statistics import Statistics, moments, pooled
+from corpuskit.layouts import Found, scan
+from corpuskit.objects import Store, libraries
+from corpuskit.pairs import Candidate, candidates, split_sentences
+from corpuskit.recordings import Facts, Index, measure, object_names, stamp_of
+from corpuskit.statistics import Statistics, pooled
 from corpuskit.totals import totals_of
 from corpuskit.versions import (
     SCHEMA,
     Pair,
     Recording,
     SetAside,
-    Side,
     Version,
     fingerprint,
     list_versions,
@@ -48,7 +53,6 @@ from corpuskit.versions import (
 __all__ = ["Built", "Event", "Note", "Planned", "Progress", "Request", "build", "next_name"]
 
 Int32 = npt.NDArray[np.int32]
-Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,31 +108,6 @@ class Built:
 Event = Progress | Note | Planned | Built
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Segmented:
-    """A measured recording and what is kept of it."""
-
-    facts: Facts
-    levels: str
-    features: str
-    segmentation: silence.Segmentation | None  # None when the recording has a problem
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Aligned:
-    """One pair with every decision but its split."""
-
-    source: Side
-    target: Side
-    breaks: tuple[int, int]
-    merged: int
-    alignment: str
-    durations: Int32
-    cost: float
-    moments: Float64  # (2, 2, bands + 2): side, sum and sum of squares, feature
-    fresh: bool  # aligned now, not found in the store
-
-
 def build(request: Request) -> Iterator[Event]:
     """Build a version, yielding events; the last is `Built` (`Planned` for a dry run).
 
@@ -142,22 +121,22 @@ def build(request: Request) -> Iterator[Event]:
         `strict`, and something was set aside.
     CorpuskitError
         The disk refused.
+
     """
     check_name(request.name)
-    settings, store = request.settings, Store(request.workspace)
-    jobs = engine.job_count(request.jobs)
+    settings, jobs = request.settings, engine.job_count(request.jobs)
     remove_leftovers(request.workspace / "versions")
     for text in silence.threshold_warnings(settings.silence):
         yield Note(text=text)
     scanned = scan(settings.corpora)
-    _check_speakers(settings)
+    check_speakers(settings)
     wanted = candidates(scanned.recordings, settings.pairs)
     for text in scanned.warnings:
         yield Note(text=text)
     if not wanted:
-        raise _nothing_to_pair(scanned, settings)
+        raise nothing_to_pair(scanned, settings)
 
-    segmented: dict[str, _Segmented] = {}
+    segmented: dict[str, Segmented] = {}
     unmeasured = yield from _segment_known(request, wanted, segmented, jobs)
     if request.dry_run:
         yield Planned(
@@ -168,63 +147,21 @@ def build(request: Request) -> Iterator[Event]:
         return
     yield from _measure(request, unmeasured, segmented, jobs)
 
-    aligned: dict[str, _Aligned] = {}
-    reasons: dict[str, str] = {}
-    for done, (candidate, outcome) in enumerate(
-        zip(
-            wanted,
-            engine.threads(
-                functools.partial(_align_pair, segmented, store, settings), wanted, jobs
-            ),
-            strict=True,
-        ),
-        start=1,
-    ):
-        if isinstance(outcome, str):
-            reasons[candidate.id] = outcome
-        else:
-            aligned[candidate.id] = outcome
-        if done % 50 == 0 or done == len(wanted):
-            yield Progress(stage="align", done=done, total=len(wanted))
-
-    recordings = _recordings(scanned, wanted, segmented, aligned, reasons, settings)
+    aligned, reasons = yield from _align(request, wanted, segmented, jobs)
+    recordings = states_of_recordings(scanned, wanted, segmented, aligned, reasons, settings)
     if request.strict:
-        _check_strict(recordings, reasons)
+        check_strict(recordings, reasons)
     if not aligned:
-        raise _nothing_left(reasons)
+        raise nothing_left(reasons)
     yield from _finish(request, wanted, aligned, reasons, recordings, len(unmeasured))
 
 
 # ---------------------------------------------------------------- recordings
 
 
-def _check_speakers(settings: DatasetConfig) -> None:
-    known = {name for corpus in settings.corpora.values() for name in corpus.speakers}
-    for direction in directions(settings.pairs):
-        for speaker in direction:
-            if speaker not in known:
-                raise BadSetting(
-                    f"pairs name speaker {speaker!r}, which no corpus has",
-                    "known speakers: " + ", ".join(sorted(known)),
-                )
-
-
-def _nothing_to_pair(scanned: Scan, settings: DatasetConfig) -> BadSetting:
-    counts = Counter(found.speaker for found in scanned.recordings)
-    told = ", ".join(
-        f"{speaker} has {counts[speaker]} recordings"
-        for speaker in dict.fromkeys(name for pair in directions(settings.pairs) for name in pair)
-    )
-    missing = "".join(f"{text}; " for text in scanned.warnings)
-    return BadSetting(
-        f"no pair at all: {missing}{told}, and no file stem occurs on both sides",
-        "check the folders in [corpora.*]",
-    )
-
-
 def _segment_known(
-    request: Request, wanted: Sequence[Candidate], segmented: dict[str, _Segmented], jobs: int
-) -> Iterator[Event]:
+    request: Request, wanted: Sequence[Candidate], segmented: dict[str, Segmented], jobs: int
+) -> Generator[Event, None, list[Found]]:
     """Segment what the index knows and the store holds whole; return the other recordings."""
     involved = {found.id: found for pair in wanted for found in (pair.source, pair.target)}
     todo = [involved[name] for name in sorted(involved)]
@@ -244,30 +181,10 @@ def _index(request: Request) -> Index:
     return Index(request.workspace, [c.root for c in request.settings.corpora.values()])
 
 
-def _segment(
-    index: Index, store: Store, settings: DatasetConfig, found: Found
-) -> _Segmented | None:
+def _segment(index: Index, store: Store, settings: DatasetConfig, found: Found) -> Segmented | None:
     """Segment a recording from its stored level curve, or return None if it must be measured."""
     facts = index.get(found.path)
-    return None if facts is None else _segment_measured(store, settings, facts)
-
-
-def _segment_measured(store: Store, settings: DatasetConfig, facts: Facts) -> _Segmented | None:
-    if facts.problem:
-        return _Segmented(facts=facts, levels="", features="", segmentation=None)
-    levels, features = object_names(facts, settings.audio, settings.features)
-    try:
-        curve = load_levels(store, levels, facts)
-    except BadVersion:
-        return None
-    if not store.sound(features):
-        return None
-    return _Segmented(
-        facts=facts,
-        levels=levels,
-        features=features,
-        segmentation=silence.analyse(curve, settings.silence),
-    )
+    return None if facts is None else segment(store, settings, facts)
 
 
 def _explain(request: Request, unmeasured: Sequence[Found], index: Index) -> Iterator[Event]:
@@ -306,7 +223,7 @@ def _libraries_changed(store: Store, name: str) -> str:
 
 
 def _measure(
-    request: Request, unmeasured: Sequence[Found], segmented: dict[str, _Segmented], jobs: int
+    request: Request, unmeasured: Sequence[Found], segmented: dict[str, Segmented], jobs: int
 ) -> Iterator[Event]:
     """Decode and measure recordings in processes, long files first."""
     if not unmeasured:
@@ -337,10 +254,8 @@ def _measure_path(path: Path, *, store: Store, audio: Any, features: Any) -> Fac
     return measure(path, store, audio, features)
 
 
-def _just_measured(
-    store: Store, settings: DatasetConfig, facts: Facts, found: Found
-) -> _Segmented:
-    outcome = _segment_measured(store, settings, facts)
+def _just_measured(store: Store, settings: DatasetConfig, facts: Facts, found: Found) -> Segmented:
+    outcome = segment(store, settings, facts)
     if outcome is None:
         raise CorpuskitError(
             f"the objects of {found.id} were damaged or removed while the dataset was built",
@@ -356,248 +271,35 @@ def _size(path: Path) -> int:
         return 0
 
 
-# --------------------------------------------------------------------- pairs
-
-
-def _align_pair(
-    segmented: Mapping[str, _Segmented],
-    store: Store,
-    settings: DatasetConfig,
-    candidate: Candidate,
-) -> _Aligned | str:
-    """Align one pair, from the store where it was aligned before; or say why it cannot be."""
-    kept: list[tuple[int, int]] = []
-    sides = (segmented[candidate.source.id], segmented[candidate.target.id])
-    for role, side in zip(("source", "target"), sides, strict=True):
-        problem, frames = _usable(side, settings)
-        if problem:
-            return f"{role} {problem}"
-        kept.append(frames)
-    silences = tuple(
-        _to_frames(side, "silences", frames, settings)
-        for side, frames in zip(sides, kept, strict=True)
-    )
-    key = _alignment_key(sides, kept, silences[0], settings)
-    arrays, fresh = _stored_alignment(store, key, sides, kept, silences[0], settings)
-    for role, voiced in zip(("source", "target"), arrays["voiced"], strict=True):
-        if not voiced:
-            return f"{role} has no voiced frame"
-    breaks = tuple(
-        _to_frames(side, "breaks", frames, settings)
-        for side, frames in zip(sides, kept, strict=True)
-    )
-    durations = arrays["durations"]
-    phrases = align.phrase_lengths(
-        [begin for begin, _ in breaks[1]], durations, settings.align.reduction
-    )
-    return _Aligned(
-        source=_side(candidate.source, sides[0], kept[0], silences[0], phrases.source),
-        target=_side(candidate.target, sides[1], kept[1], silences[1], phrases.target),
-        breaks=(len(breaks[0]), len(breaks[1])),
-        merged=phrases.merged,
-        alignment=key.hex(),
-        durations=durations,
-        cost=float(arrays["cost"][0]),
-        moments=arrays["moments"],
-        fresh=fresh,
-    )
-
-
-def _usable(side: _Segmented, settings: DatasetConfig) -> tuple[str, tuple[int, int]]:
-    """Return what is wrong with a side (empty when nothing) and its kept frames."""
-    facts, segmentation = side.facts, side.segmentation
-    if segmentation is None:
-        return facts.problem, (0, 0)
-    if segmentation.empty:
-        return "is below the silence thresholds from end to end", (0, 0)
-    working, hop = settings.audio.rate, settings.features.hop_length
-    samples = -(-facts.samples * working // facts.rate)
-    frames = silence.kept_frames(
-        segmentation, facts.samples, facts.rate, frame_count(samples, hop), (working, hop)
-    )
-    if frames[1] - frames[0] < settings.align.reduction:
-        return "keeps less than one reduced frame after trimming", frames
-    return "", frames
-
-
-def _to_frames(
-    side: _Segmented, which: str, kept: tuple[int, int], settings: DatasetConfig
-) -> tuple[tuple[int, int], ...]:
-    return silence.spans_to_frames(
-        getattr(side.segmentation, which),
-        kept,
-        side.facts.rate,
-        (settings.audio.rate, settings.features.hop_length),
-    )
-
-
-def _alignment_key(
-    sides: Sequence[_Segmented],
-    kept: Sequence[tuple[int, int]],
-    silences: Sequence[tuple[int, int]],
-    settings: DatasetConfig,
-) -> Key:
-    return Key(
-        stage="alignment",
-        version=align.VERSION,
-        inputs={
-            "source": sides[0].features,
-            "target": sides[1].features,
-            "source_frames": list(kept[0]),
-            "target_frames": list(kept[1]),
-            "source_silences": [list(span) for span in silences],
-        },
-        settings={
-            "method": settings.align.method,
-            "reduction": settings.align.reduction,
-            "energy_gate": settings.features.energy_gate,
-        },
-        libraries=libraries("numpy", "numba"),
-    )
-
-
-def _stored_alignment(
-    store: Store,
-    key: Key,
-    sides: Sequence[_Segmented],
-    kept: Sequence[tuple[int, int]],
-    silences: Sequence[tuple[int, int]],
-    settings: DatasetConfig,
-) -> tuple[Mapping[str, npt.NDArray[Any]], bool]:
-    try:
-        return store.get(key.hex()), False
-    except BadVersion:
-        pass
-    views = [
-        _load_features(store, side.features).cut(*frames)
-        for side, frames in zip(sides, kept, strict=True)
-    ]
-    gate, reduction = settings.features.energy_gate, settings.align.reduction
-    alignment = align.align(views[0].mel, views[1].mel, silences, reduction)
-    arrays = {
-        "durations": alignment.durations,
-        "cost": np.array([alignment.cost], dtype=np.float32),
-        "moments": np.stack([moments(view, gate) for view in views]),
-        "voiced": np.array(
-            [continuous_log_f0(v.f0, v.energy, gate).any() for v in views], dtype=np.int32
-        ),
-    }
-    store.put(key, arrays)
-    return arrays, True
-
-
-def _load_features(store: Store, name: str) -> Features:
-    arrays = store.get(name)
-    return Features(f0=arrays["f0"], energy=arrays["energy"], mel=arrays["mel"])
-
-
-def _side(
-    found: Found,
-    side: _Segmented,
-    kept: tuple[int, int],
-    silences: tuple[tuple[int, int], ...],
-    phrases: tuple[int, ...],
-) -> Side:
-    segmentation = side.segmentation
-    assert segmentation is not None
-    return Side(
-        speaker=found.speaker,
-        recording=found.id,
-        object=side.features,
-        rate=side.facts.rate,
-        length=side.facts.samples,
-        samples=(segmentation.start, segmentation.stop),
-        frames=kept,
-        silences=silences,
-        phrases=phrases,
-    )
-
-
-# --------------------------------------------------------------- bookkeeping
-
-
-def _recordings(
-    scanned: Scan,
-    wanted: Sequence[Candidate],
-    segmented: Mapping[str, _Segmented],
-    aligned: Mapping[str, _Aligned],
-    reasons: Mapping[str, str],
-    settings: DatasetConfig,
-) -> list[Recording]:
-    """Give every recording of the paired speakers its one state."""
-    pairs_of: dict[str, list[str]] = {}
-    for candidate in wanted:
-        for found in (candidate.source, candidate.target):
-            pairs_of.setdefault(found.id, []).append(candidate.id)
-    paired = {speaker for direction in directions(settings.pairs) for speaker in direction}
-    return [
-        _recording(found, segmented.get(found.id), pairs_of.get(found.id, []), aligned, reasons)
-        for found in scanned.recordings
-        if found.speaker in paired
-    ]
-
-
-def _recording(
-    found: Found,
-    side: _Segmented | None,
-    pairs: Sequence[str],
-    aligned: Mapping[str, _Aligned],
-    reasons: Mapping[str, str],
-) -> Recording:
-    used = any(pair in aligned for pair in pairs)
-    facts = side.facts if side else Facts()
-    return Recording(
-        id=found.id,
-        speaker=found.speaker,
-        sentence=found.sentence,
-        corpus=found.corpus,
-        path=found.relative,
-        digest=facts.digest,
-        rate=facts.rate,
-        samples=facts.samples,
-        levels=side.levels if side else "",
-        features=side.features if side else "",
-        state="used" if used else "set aside",
-        reason="" if used else _reason(found, facts, pairs, reasons),
-    )
-
-
-def _reason(
-    found: Found, facts: Facts, pairs: Sequence[str], reasons: Mapping[str, str]
-) -> str:
-    if found.problem or facts.problem:
-        return found.problem or facts.problem
-    if not pairs:
-        return "has no partner"
-    return f"its pair is set aside: {reasons[pairs[0]]}"
-
-
-def _check_strict(recordings: Sequence[Recording], reasons: Mapping[str, str]) -> None:
-    aside = [recording for recording in recordings if recording.state != "used"]
-    if aside or reasons:
-        first = f"{aside[0].id} {aside[0].reason}" if aside else str(next(iter(reasons.items())))
-        raise CheckFailed(
-            f"--strict: {len(aside)} recordings and {len(reasons)} pairs would be set aside, "
-            f"first: {first}",
-            "mend or remove them, or build without --strict",
-        )
-
-
-def _nothing_left(reasons: Mapping[str, str]) -> BadSetting:
-    told = ", ".join(f"{count} x {text}" for text, count in Counter(reasons.values()).most_common(3))
-    return BadSetting(
-        f"none of {len(reasons)} candidate pairs can be used: {told}",
-        "check the recordings and the silence thresholds (levels in dBFS)",
-    )
-
-
 # ------------------------------------------------------------------- version
+
+
+def _align(
+    request: Request,
+    wanted: Sequence[Candidate],
+    segmented: Mapping[str, Segmented],
+    jobs: int,
+) -> Generator[Event, None, tuple[dict[str, Aligned], dict[str, str]]]:
+    """Align every candidate pair; return those that can be used and why the others cannot."""
+    aligned: dict[str, Aligned] = {}
+    reasons: dict[str, str] = {}
+    task = functools.partial(align_pair, segmented, Store(request.workspace), request.settings)
+    for done, (candidate, outcome) in enumerate(
+        zip(wanted, engine.threads(task, wanted, jobs), strict=True), start=1
+    ):
+        if isinstance(outcome, str):
+            reasons[candidate.id] = outcome
+        else:
+            aligned[candidate.id] = outcome
+        if done % 50 == 0 or done == len(wanted):
+            yield Progress(stage="align", done=done, total=len(wanted))
+    return aligned, reasons
 
 
 def _finish(
     request: Request,
     wanted: Sequence[Candidate],
-    aligned: Mapping[str, _Aligned],
+    aligned: Mapping[str, Aligned],
     reasons: Mapping[str, str],
     recordings: Sequence[Recording],
     measured: int,
@@ -632,7 +334,7 @@ def _finish(
 
 
 def _assemble(
-    wanted: Sequence[Candidate], aligned: Mapping[str, _Aligned], splits: Mapping[str, str]
+    wanted: Sequence[Candidate], aligned: Mapping[str, Aligned], splits: Mapping[str, str]
 ) -> tuple[list[Pair], Int32]:
     pairs: list[Pair] = []
     parts: list[Int32] = []
@@ -666,7 +368,7 @@ def _description(
     pairs: Sequence[Pair],
     recordings: Sequence[Recording],
     aside: Sequence[SetAside],
-    aligned: Mapping[str, _Aligned],
+    aligned: Mapping[str, Aligned],
 ) -> dict[str, Any]:
     settings = request.settings
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -687,7 +389,7 @@ def _description(
     }
 
 
-def _statistics(pairs: Sequence[Pair], aligned: Mapping[str, _Aligned]) -> Statistics:
+def _statistics(pairs: Sequence[Pair], aligned: Mapping[str, Aligned]) -> Statistics:
     train = [pair for pair in pairs if pair.split == "train"]
 
     def side(index: int, name: str) -> Any:
@@ -724,7 +426,8 @@ def next_name(workspace: Path, family: str) -> str:
 def _refused(request: Request, version: Version, pairs: Sequence[Pair]) -> Refused:
     """Explain how this build differs from the version that has its name."""
     changed = [
-        f"{s.key} {s.before} -> {s.after}" for s in diff_settings(version.settings, request.settings)
+        f"{s.key} {s.before} -> {s.after}"
+        for s in diff_settings(version.settings, request.settings)
     ]
     before = {pair.id for pair in version.pairs}
     now = {pair.id for pair in pairs}

@@ -47,7 +47,7 @@ class Measure:
 
     @property
     def change(self) -> float:
-        """after - before."""
+        """After - before."""
         return self.after - self.before
 
 

@@ -105,6 +105,7 @@ def extract(samples: Float64, rate: int, settings: FeatureConfig) -> Features:
     -------
     Features
         1 + n // hop_length frames each.
+
     """
     energy, mel = _energy_and_mel(samples, rate, settings)
     return Features(f0=_f0(samples, rate, settings), energy=energy, mel=mel)
@@ -214,6 +215,7 @@ def continuous_log_f0(f0: Float32, energy: Float32, gate: float) -> Float32:
     Returns
     -------
     (T,) natural log of Hz; all zeros when no frame is voiced.
+
     """
     voiced = np.flatnonzero((f0 > 0) & (np.log(energy) >= gate))
     if not len(voiced):

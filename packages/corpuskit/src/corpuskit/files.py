@@ -84,6 +84,7 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     ------
     CorpuskitError
         The disk refused (full, read-only, no permission). Nothing is left behind.
+
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +159,7 @@ def publish_folder(temporary: Path, final: Path) -> None:
         A folder of that name exists (another process was first).
     CorpuskitError
         The disk refused.
+
     """
     with _explained(final):
         for path in sorted(temporary.rglob("*")):

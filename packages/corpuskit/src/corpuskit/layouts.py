@@ -49,9 +49,7 @@ def scan(corpora: Mapping[str, CorpusConfig]) -> Scan:
         found = _LAYOUTS[corpus.layout](name, corpus)
         recordings.extend(found.recordings)
         warnings.extend(found.warnings)
-    return Scan(
-        recordings=tuple(sorted(recordings, key=lambda r: r.id)), warnings=tuple(warnings)
-    )
+    return Scan(recordings=tuple(sorted(recordings, key=lambda r: r.id)), warnings=tuple(warnings))
 
 
 def _scan_folders(name: str, corpus: CorpusConfig) -> Scan:

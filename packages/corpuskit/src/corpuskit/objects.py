@@ -84,9 +84,7 @@ class Store:
         from safetensors.numpy import save
 
         metadata = {"digest": _BLANK.decode(), "key": canonical(key.parts())}
-        raw = save(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata
-        )
+        raw = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
         digest = hashlib.sha256(raw).hexdigest().encode()
         before, blank, after = raw.partition(_BLANK)
         assert blank, "the digest's place is written by save()"
@@ -102,6 +100,7 @@ class Store:
         ------
         BadVersion
             It is missing or damaged (a digest, length or key that does not fit).
+
         """
         return _arrays(self._checked(name), name)
 

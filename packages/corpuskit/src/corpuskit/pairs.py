@@ -84,6 +84,7 @@ def split_sentences(sentences: Iterable[str], settings: SplitConfig) -> dict[str
     ------
     BadSetting
         Nothing would be left to train on.
+
     """
     order = sorted(set(sentences), key=_rank)
     dev, held_out = _count(settings.dev, len(order)), _count(settings.eval, len(order))

@@ -127,7 +127,7 @@ def _quiet(
     level = np.sqrt(mean)
     if rms == "int16":
         level = np.floor(level * 32768.0) / 32768.0
-    return level < limit if strict else level <= limit
+    return np.asarray(level < limit if strict else level <= limit)
 
 
 def silent_spans(curve: LevelCurve, thresh: float, min_len: int, rms: str = "float") -> list[Span]:
@@ -138,6 +138,7 @@ def silent_spans(curve: LevelCurve, thresh: float, min_len: int, rms: str = "flo
     thresh : dBFS; a window whose RMS is at most this is silent
     min_len : ms; length of the window
     rms : "float", or "int16" to floor the RMS to 16-bit steps
+
     """
     return _spans_within(curve, 0, curve.milliseconds, thresh, min_len, rms)
 
@@ -188,9 +189,7 @@ def _leading(curve: LevelCurve, energy: Float64, thresh: float, window: int, rms
     marks = np.append(np.arange(0, length, window), length)
     total = _cumulative(energy)[marks]
     edges = _grid(length, curve.rate)[marks]
-    loud = np.flatnonzero(
-        ~_quiet(np.diff(total), np.diff(edges), thresh, rms, strict=True)
-    )
+    loud = np.flatnonzero(~_quiet(np.diff(total), np.diff(edges), thresh, rms, strict=True))
     return int(marks[loud[0]]) if len(loud) else length
 
 
@@ -225,6 +224,7 @@ def kept_frames(
     samples, rate : length and rate of the recording
     frames : number of frames of the whole recording
     frame_rate : (working sample rate, hop); frame k is centred at k * hop / rate seconds
+
     """
     working, hop = frame_rate
     first = _first_frame_at(segmentation.start, rate, working, hop)

@@ -185,6 +185,7 @@ class Version:
         ------
         BadVersion
             The object is missing or damaged; the message names the recording.
+
         """
         try:
             arrays = Store(self.workspace).get(side.object)
@@ -209,7 +210,10 @@ class Version:
 
 
 def fingerprint(
-    settings: DatasetConfig, recordings: Iterable[Recording], pairs: Sequence[Pair], durations: Int32
+    settings: DatasetConfig,
+    recordings: Iterable[Recording],
+    pairs: Sequence[Pair],
+    durations: Int32,
 ) -> str:
     """Return the content hash of a version (64 hex digits).
 
@@ -261,6 +265,7 @@ def write_version(
     ------
     Refused
         The name exists (another build was first).
+
     """
     from safetensors.numpy import save
 
@@ -328,6 +333,7 @@ def describe(workspace: Path, name: str) -> dict[str, Any]:
         No such version; the nearest are named.
     BadVersion
         It is damaged, or of a schema this release does not read.
+
     """
     check_name(name)
     path = workspace / "versions" / name / "version.json"
@@ -363,6 +369,7 @@ def open_version(workspace: Path, name: str) -> Version:
         No such version; the nearest are named.
     BadVersion
         It is damaged, or of a schema this release does not read.
+
     """
     description = describe(workspace, name)
     folder = workspace / "versions" / name

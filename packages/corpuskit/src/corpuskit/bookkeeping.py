@@ -1,0 +1,125 @@
+"""Every recording and every candidate pair ends in exactly one state; here is which."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from corpuskit.config import DatasetConfig
+from corpuskit.decisions import Aligned, Segmented
+from corpuskit.errors import BadSetting, CheckFailed
+from corpuskit.layouts import Found, Scan
+from corpuskit.pairs import Candidate, directions
+from corpuskit.recordings import Facts
+from corpuskit.versions import Recording
+
+__all__ = [
+    "check_speakers",
+    "check_strict",
+    "nothing_left",
+    "nothing_to_pair",
+    "states_of_recordings",
+]
+
+
+def check_speakers(settings: DatasetConfig) -> None:
+    """Refuse pairs of speakers that no corpus has."""
+    known = {name for corpus in settings.corpora.values() for name in corpus.speakers}
+    for direction in directions(settings.pairs):
+        for speaker in direction:
+            if speaker not in known:
+                raise BadSetting(
+                    f"pairs name speaker {speaker!r}, which no corpus has",
+                    "known speakers: " + ", ".join(sorted(known)),
+                )
+
+
+def nothing_to_pair(scanned: Scan, settings: DatasetConfig) -> BadSetting:
+    """Explain why no recording found a partner."""
+    counts = Counter(found.speaker for found in scanned.recordings)
+    told = ", ".join(
+        f"{speaker} has {counts[speaker]} recordings"
+        for speaker in dict.fromkeys(name for pair in directions(settings.pairs) for name in pair)
+    )
+    missing = "".join(f"{text}; " for text in scanned.warnings)
+    return BadSetting(
+        f"no pair at all: {missing}{told}, and no file stem occurs on both sides",
+        "check the folders in [corpora.*]",
+    )
+
+
+def states_of_recordings(
+    scanned: Scan,
+    wanted: Sequence[Candidate],
+    segmented: Mapping[str, Segmented],
+    aligned: Mapping[str, Aligned],
+    reasons: Mapping[str, str],
+    settings: DatasetConfig,
+) -> list[Recording]:
+    """Give every recording of the paired speakers its one state."""
+    pairs_of: dict[str, list[str]] = {}
+    for candidate in wanted:
+        for found in (candidate.source, candidate.target):
+            pairs_of.setdefault(found.id, []).append(candidate.id)
+    paired = {speaker for direction in directions(settings.pairs) for speaker in direction}
+    return [
+        _recording(found, segmented.get(found.id), pairs_of.get(found.id, []), aligned, reasons)
+        for found in scanned.recordings
+        if found.speaker in paired
+    ]
+
+
+def _recording(
+    found: Found,
+    side: Segmented | None,
+    pairs: Sequence[str],
+    aligned: Mapping[str, Aligned],
+    reasons: Mapping[str, str],
+) -> Recording:
+    used = any(pair in aligned for pair in pairs)
+    facts = side.facts if side else Facts()
+    return Recording(
+        id=found.id,
+        speaker=found.speaker,
+        sentence=found.sentence,
+        corpus=found.corpus,
+        path=found.relative,
+        digest=facts.digest,
+        rate=facts.rate,
+        samples=facts.samples,
+        levels=side.levels if side else "",
+        features=side.features if side else "",
+        state="used" if used else "set aside",
+        reason="" if used else _reason(found, facts, pairs, reasons),
+    )
+
+
+def _reason(found: Found, facts: Facts, pairs: Sequence[str], reasons: Mapping[str, str]) -> str:
+    if found.problem or facts.problem:
+        return found.problem or facts.problem
+    if not pairs:
+        return "has no partner"
+    return f"its pair is set aside: {reasons[pairs[0]]}"
+
+
+def check_strict(recordings: Sequence[Recording], reasons: Mapping[str, str]) -> None:
+    """Fail when anything is set aside."""
+    aside = [recording for recording in recordings if recording.state != "used"]
+    if aside or reasons:
+        first = f"{aside[0].id} {aside[0].reason}" if aside else str(next(iter(reasons.items())))
+        raise CheckFailed(
+            f"--strict: {len(aside)} recordings and {len(reasons)} pairs would be set aside, "
+            f"first: {first}",
+            "mend or remove them, or build without --strict",
+        )
+
+
+def nothing_left(reasons: Mapping[str, str]) -> BadSetting:
+    """Explain why no candidate pair can be used."""
+    told = ", ".join(
+        f"{count} x {text}" for text, count in Counter(reasons.values()).most_common(3)
+    )
+    return BadSetting(
+        f"none of {len(reasons)} candidate pairs can be used: {told}",
+        "check the recordings and the silence thresholds (levels in dBFS)",
+    )
