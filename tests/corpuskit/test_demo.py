@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +18,11 @@ import pyworld
 import soundfile as sf
 
 from corpuskit import demo_voices
+from corpuskit.config import load_dataset
 from corpuskit.demo import Begun, Finished, Spoken, make_demo, sentences
 from corpuskit.demo_voices import VOICES, phrase_texts
 from corpuskit.errors import BadSetting, CorpuskitError, Refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from corpuskit.settings import load_toml
 
 pytest.importorskip("pyopenjtalk", reason="pip install pyopenjtalk-plus")
 
@@ -34,7 +33,7 @@ SMALL = 2  # sentences
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demo of two sentences; tests only read it."""
     folder = tmp_path_factory.mktemp("demo")
-    list(make_demo(folder, count=SMALL))
+    list(make_demo(folder, count=SMALL, jobs=1))
     return folder
 
 
@@ -213,7 +212,7 @@ def test_another_seed_gives_other_pauses_and_noise(small: Path, tmp_path: Path) 
 
 
 def test_an_interrupted_demo_is_completed(small: Path, tmp_path: Path) -> None:
-    events = make_demo(tmp_path, count=SMALL)
+    events = make_demo(tmp_path, count=SMALL, jobs=1)
     for _ in range(4):  # Begun and three recordings
         next(events)
     events.close()
@@ -300,6 +299,40 @@ def test_nothing_but_events_is_said(tmp_path: Path, capfd: pytest.CaptureFixture
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "demo")], check=True)
 
     assert capfd.readouterr().out == ""
+
+
+def test_the_command_closes_with_one_sentence(
+    small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small, tmp_path / "demo")
+    command = [sys.executable, "-m", "corpuskit.cli", "demo", str(tmp_path / "demo")]
+
+    done = subprocess.run([*command, "--sentences", str(SMALL)], check=False)
+    said = capfd.readouterr()
+    refused = subprocess.run([*command, "--sentences", "61"], check=False)
+    complaint = capfd.readouterr()
+
+    assert (done.returncode, refused.returncode) == (0, 2)
+    assert said.out.count("\n") == 1
+    assert "nothing was changed" in said.out
+    assert said.err == complaint.out == ""
+    assert "the demo has 2 to 60 sentences" in complaint.err
+
+
+@pytest.mark.parametrize("name", ["demo", "demo_multi"])
+def test_the_definitions_find_all_of_it(small: Path, name: str) -> None:
+    """configs/datasets/demo*.toml name the folders and voices that the demo writes."""
+    path = Path(__file__).parents[2] / "configs" / "datasets" / f"{name}.toml"
+    mapping = load_toml(path)
+    corpus = mapping["corpora"]["demo"]
+    folder = Path(corpus["root"]).relative_to("../../demo")
+
+    defined = {voice: str(folder / place) for voice, place in corpus["speakers"].items()}
+
+    pair = name == "demo"
+    written = {voice: each.folder for voice, each in VOICES.items() if (voice in "NC") == pair}
+    assert defined == written
+    assert load_dataset(path).pairs
 
 
 @pytest.mark.slow

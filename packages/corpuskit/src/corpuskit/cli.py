@@ -361,6 +361,29 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write it into")],
+    sentences: Annotated[int, typer.Option(help="Sentences of the pair N and C, at most 60")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of pauses and noise")] = 0,
+    jobs: JobsOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Speak a small corpus to try everything on: a pair of voices, and four more to pretrain on."""
+    from corpuskit.demo import Begun, Finished, make_demo
+
+    with _bars(quiet=quiet) as show:
+        done = total = 0
+        for event in make_demo(folder, count=sentences, seed=seed, jobs=jobs):
+            if isinstance(event, Finished):
+                print(event)
+            elif isinstance(event, Begun):
+                done, total = event.kept, event.recordings
+            else:
+                done += 1
+                show("speaking", done, total)
+
+
 def main() -> None:
     """Run the command line; turn what is wrong into one message and an exit code."""
     try:

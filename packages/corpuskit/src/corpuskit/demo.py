@@ -13,6 +13,7 @@ one healed.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -22,6 +23,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from corpuskit.demo_voices import VOICES, engine, phrase_texts, speak
+from corpuskit.engine import job_count, run
 from corpuskit.errors import BadSetting, Refused
 from corpuskit.files import append_line, canonical, remove_leftovers, write_file
 
@@ -103,7 +105,7 @@ def sentences() -> tuple[str, ...]:
 
 
 def make_demo(
-    folder: Path, *, count: int = 60, seed: int = 0, jobs: int = 1
+    folder: Path, *, count: int = 60, seed: int = 0, jobs: int | None = None
 ) -> Iterator[Begun | Spoken | Finished]:
     """Write what of the demo is not there yet, yielding what happens.
 
@@ -116,7 +118,7 @@ def make_demo(
     seed
         Of pauses and noise.
     jobs
-        Processes.
+        Processes; one for each core if None.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def make_demo(
         for place in (folder, *(folder / voice.folder for voice in VOICES.values())):
             remove_leftovers(place)
         _open_journal(folder, settings, finished)
-        for entry in _write_lacking(folder, count, lacking, jobs):
+        for entry in _write_lacking(folder, count, lacking, job_count(jobs)):
             append_line(folder / JOURNAL, _line(entry))
             finished[entry.path] = entry
             if entry.seconds:
@@ -184,13 +186,11 @@ def _minutes(takes: list[_Take], finished: dict[str, _Entry]) -> dict[str, float
 
 
 def _write_lacking(folder: Path, count: int, takes: list[_Take], jobs: int) -> Iterator[_Entry]:
-    """Write texts and recordings; entries come in the order of `takes`, whatever `jobs`."""
-    from joblib import Parallel, delayed
-
+    """Write texts and recordings; an entry comes as soon as its file is whole."""
     for path, text in _texts(count).items():
         yield _write(folder, path, text.encode(), seconds=0.0)
-    tasks = (delayed(_record)(folder, take) for take in takes)
-    yield from Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    for _, entry in run(functools.partial(_record, folder), takes, jobs, "loky"):
+        yield entry
 
 
 def _record(folder: Path, take: _Take) -> _Entry:
