@@ -77,7 +77,7 @@ class Store:
 
     def path(self, name: str) -> Path:
         """Return where the object `name` (64 hex digits) lives."""
-        return self.root / name[:2] / f"{name[2:]}.safetensors"
+        return Path(f"{self.workspace}/objects/{name[:2]}/{name[2:]}.safetensors")
 
     def put(self, key: Key, arrays: Arrays) -> str:
         """Store `arrays` under `key`; returns the object's name."""

@@ -13,6 +13,7 @@ threshold below -90.3 dBFS can still tell faint noise from digital zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,16 @@ class LevelCurve:
     def milliseconds(self) -> int:
         """Length in whole milliseconds, rounded (pydub's `len`)."""
         return len(self.forward)
+
+    @cached_property
+    def edges(self) -> npt.NDArray[np.int64]:
+        """Sample positions of milliseconds 0..M; the last may lie past the end (M + 1,)."""
+        return _grid(self.milliseconds, self.rate)
+
+    @cached_property
+    def cumulative(self) -> Float64:
+        """Energy from the start up to each edge (M + 1,)."""
+        return _cumulative(self.forward)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +133,12 @@ def _quiet(
 
     pydub compares "at most" inside and "below" at the head; `strict` chooses.
     """
-    mean = np.maximum(energy, 0.0) / np.maximum(counts, 1)
     limit = 10.0 ** (thresh / 20.0)
-    level = np.sqrt(mean)
     if rms == "int16":
-        level = np.floor(level * 32768.0) / 32768.0
-    return np.asarray(level < limit if strict else level <= limit)
+        steps = np.floor(np.sqrt(np.maximum(energy, 0.0) / np.maximum(counts, 1)) * 32768.0)
+        return np.asarray(steps < limit * 32768.0 if strict else steps <= limit * 32768.0)
+    bound = counts * limit**2
+    return np.asarray(energy < bound if strict else energy <= bound)
 
 
 def silent_spans(curve: LevelCurve, thresh: float, min_len: int, rms: str = "float") -> list[Span]:
@@ -149,8 +160,8 @@ def _spans_within(
     """Return the silent spans (ms) made of windows that lie wholly in [first, stop)."""
     if stop - first < min_len:
         return []
-    total = _cumulative(curve.forward)[first : stop + 1]
-    edges = _grid(curve.milliseconds, curve.rate)[first : stop + 1]
+    total = curve.cumulative[first : stop + 1]
+    edges = curve.edges[first : stop + 1]
     quiet = _quiet(
         total[min_len:] - total[:-min_len],
         edges[min_len:] - edges[:-min_len],
@@ -175,21 +186,20 @@ def trimmed(curve: LevelCurve, settings: SilenceConfig) -> Span:
     threshold; the tail's windows are counted back from the last sample.
     """
     window = settings.trim_window
-    head = _leading(curve, curve.forward, settings.head_thresh, window, settings.rms)
-    tail = _leading(curve, curve.backward, settings.thresh, window, settings.rms)
-    edges = np.minimum(_grid(curve.milliseconds, curve.rate), curve.samples)
-    start = curve.samples if head >= curve.milliseconds else int(edges[head])
-    stop = 0 if tail >= curve.milliseconds else curve.samples - int(edges[tail])
+    head = _leading(curve, curve.cumulative, settings.head_thresh, window, settings.rms)
+    backward = _cumulative(curve.backward)
+    tail = _leading(curve, backward, settings.thresh, window, settings.rms)
+    start = curve.samples if head >= curve.milliseconds else int(curve.edges[head])
+    stop = 0 if tail >= curve.milliseconds else curve.samples - int(curve.edges[tail])
     return start, stop
 
 
-def _leading(curve: LevelCurve, energy: Float64, thresh: float, window: int, rms: str) -> int:
+def _leading(curve: LevelCurve, total: Float64, thresh: float, window: int, rms: str) -> int:
     """Return how many ms of leading windows are quiet (pydub's `detect_leading_silence`)."""
     length = curve.milliseconds
     marks = np.append(np.arange(0, length, window), length)
-    total = _cumulative(energy)[marks]
-    edges = _grid(length, curve.rate)[marks]
-    loud = np.flatnonzero(~_quiet(np.diff(total), np.diff(edges), thresh, rms, strict=True))
+    energy, counts = np.diff(total[marks]), np.diff(curve.edges[marks])
+    loud = np.flatnonzero(~_quiet(energy, counts, thresh, rms, strict=True))
     return int(marks[loud[0]]) if len(loud) else length
 
 
@@ -198,7 +208,7 @@ def analyse(curve: LevelCurve, settings: SilenceConfig) -> Segmentation:
     start, stop = trimmed(curve, settings)
     if stop <= start:
         return Segmentation(start=start, stop=stop, silences=(), breaks=())
-    edges = _grid(curve.milliseconds, curve.rate)
+    edges = curve.edges
     first = int(np.searchsorted(edges, start))  # the ms grid inside the kept part
     last = min(int(np.searchsorted(edges, stop, side="right")) - 1, curve.milliseconds)
 

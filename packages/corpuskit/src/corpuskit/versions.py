@@ -241,7 +241,7 @@ def _portable(settings: DatasetConfig) -> dict[str, Any]:
 
 
 def _decisions(pair: Pair) -> dict[str, Any]:
-    row = dataclasses.asdict(pair)
+    row = _row(pair)
     del row["alignment"], row["source"]["object"], row["target"]["object"]
     return row
 
@@ -298,7 +298,15 @@ def own_digest(description: Mapping[str, Any]) -> str:
 
 
 def _jsonl(rows: Sequence[Any]) -> bytes:
-    return "".join(f"{canonical(dataclasses.asdict(row))}\n" for row in rows).encode()
+    return "".join(f"{canonical(_row(row))}\n" for row in rows).encode()
+
+
+def _row(value: Any) -> dict[str, Any]:
+    """Return a row's fields as a new dict (`dataclasses.asdict` would copy every number)."""
+    return {
+        name: dict(vars(item)) if dataclasses.is_dataclass(item) else item
+        for name, item in vars(value).items()
+    }
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
