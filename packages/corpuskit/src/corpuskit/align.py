@@ -55,9 +55,11 @@ class Phrases:
 
 def reduce_frames(mel: Float32, reduction: int) -> Float32:
     """Average (T, bands) over groups of r frames -> (T // r, bands)."""
-    count = len(mel) // reduction
-    groups = mel[: count * reduction].reshape(count, reduction, mel.shape[1])
-    return np.asarray(groups.mean(axis=1, dtype=np.float32))
+    whole = len(mel) // reduction * reduction
+    total = mel[0:whole:reduction].astype(np.float32)
+    for offset in range(1, reduction):
+        total += mel[offset:whole:reduction]
+    return np.asarray(total / np.float32(reduction))
 
 
 @njit(cache=True, nogil=True)

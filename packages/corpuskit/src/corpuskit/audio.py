@@ -144,7 +144,8 @@ def resample(samples: Float64, rate: int, new_rate: int) -> Float64:
         return np.asarray(samples, dtype=np.float64)
     import soxr
 
-    result = soxr.resample(samples, rate, new_rate, quality="HQ").astype(np.float64, copy=False)
+    single = samples.astype(np.float32)  # soxr's HQ (20 bits) computes in single precision anyway
+    result = soxr.resample(single, rate, new_rate, quality="HQ").astype(np.float64)
     wanted = -(-len(samples) * new_rate // rate)
     if len(result) < wanted:
         result = np.pad(result, (0, wanted - len(result)))

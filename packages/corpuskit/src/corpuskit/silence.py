@@ -169,9 +169,9 @@ def _spans_within(
         rms,
         strict=False,
     )
-    starts = np.flatnonzero(quiet)
-    if not len(starts):
+    if not quiet.any():
         return []
+    starts = np.flatnonzero(quiet)
     # Windows that touch or overlap run together, even where one between them is louder.
     gaps = np.flatnonzero(np.diff(starts) > min_len)
     begins = starts[np.concatenate(([0], gaps + 1))] + first
@@ -186,21 +186,21 @@ def trimmed(curve: LevelCurve, settings: SilenceConfig) -> Span:
     threshold; the tail's windows are counted back from the last sample.
     """
     window = settings.trim_window
-    head = _leading(curve, curve.cumulative, settings.head_thresh, window, settings.rms)
-    backward = _cumulative(curve.backward)
-    tail = _leading(curve, backward, settings.thresh, window, settings.rms)
+    head = _leading(curve, curve.forward, settings.head_thresh, window, settings.rms)
+    tail = _leading(curve, curve.backward, settings.thresh, window, settings.rms)
     start = curve.samples if head >= curve.milliseconds else int(curve.edges[head])
     stop = 0 if tail >= curve.milliseconds else curve.samples - int(curve.edges[tail])
     return start, stop
 
 
-def _leading(curve: LevelCurve, total: Float64, thresh: float, window: int, rms: str) -> int:
+def _leading(curve: LevelCurve, energy: Float64, thresh: float, window: int, rms: str) -> int:
     """Return how many ms of leading windows are quiet (pydub's `detect_leading_silence`)."""
-    length = curve.milliseconds
-    marks = np.append(np.arange(0, length, window), length)
-    energy, counts = np.diff(total[marks]), np.diff(curve.edges[marks])
-    loud = np.flatnonzero(~_quiet(energy, counts, thresh, rms, strict=True))
-    return int(marks[loud[0]]) if len(loud) else length
+    marks = np.append(np.arange(0, curve.milliseconds, window), curve.milliseconds)
+    if len(marks) < 2:
+        return 0
+    sums = np.add.reduceat(energy, marks[:-1])
+    loud = np.flatnonzero(~_quiet(sums, np.diff(curve.edges[marks]), thresh, rms, strict=True))
+    return int(marks[loud[0]]) if len(loud) else curve.milliseconds
 
 
 def analyse(curve: LevelCurve, settings: SilenceConfig) -> Segmentation:

@@ -42,14 +42,19 @@ class Statistics:
 
 def moments(features: Features, gate: float) -> Float64:
     """Return sums and sums of squares of mel bands, pitch and energy: (2, bands + 2)."""
-    values = np.column_stack(
-        (
-            features.mel,
-            continuous_log_f0(features.f0, features.energy, gate),
-            np.log(features.energy),
-        )
-    ).astype(np.float64)
-    return np.stack((values.sum(axis=0), np.square(values).sum(axis=0)))
+    mel = features.mel.astype(np.float64)
+    pitch = continuous_log_f0(features.f0, features.energy, gate).astype(np.float64)
+    energy = np.log(features.energy).astype(np.float64)
+    return np.array(
+        [
+            [*mel.sum(axis=0), pitch.sum(), energy.sum()],
+            [
+                *np.einsum("tb,tb->b", mel, mel),
+                np.square(pitch).sum(),
+                np.square(energy).sum(),
+            ],
+        ]
+    )
 
 
 def pooled(parts: Iterable[Float64], frames: int) -> SideStatistics:
