@@ -4,6 +4,9 @@ Dynamic time warping (L1 between log-mels averaged over r frames; steps (1,1), (
 (0,1)) maps the S = T_source // r reduced source frames to the N = T_target // r reduced
 target frames. Every target frame belongs to exactly one source frame, so the durations
 (S,) sum to N.
+
+Each band's mean over the recording's speech is taken off first (`align.normalise = "mean"`),
+so that a louder recording or a darker voice does not bend the path.
 """
 
 from __future__ import annotations
@@ -157,22 +160,31 @@ def spread_in_silence(durations: Int32, silent: npt.NDArray[np.bool_]) -> Int32:
 
 
 def align(
-    source_mel: Float32, target_mel: Float32, source_silences: Sequence[Span], reduction: int
+    source_mel: Float32,
+    target_mel: Float32,
+    source_silences: Sequence[Span],
+    reduction: int,
+    *,
+    target_silences: Sequence[Span] = (),
+    normalise: str = "mean",
 ) -> Alignment:
     """Align two mels (T_source, bands), (T_target, bands) at the reduced rate.
 
     Parameters
     ----------
-    source_silences : silent spans of the source, in frames
+    source_silences, target_silences : silent spans, in frames
     reduction : r; both mels need at least r frames
+    normalise : "mean" takes each band's mean over speech off, "none" leaves it
 
     Returns
     -------
     Alignment
         len(durations) == T_source // r and sum(durations) == T_target // r.
-
     """
-    source, target = reduce_frames(source_mel, reduction), reduce_frames(target_mel, reduction)
+    source, target = (
+        _normalised(reduce_frames(mel, reduction), spans, reduction, normalise)
+        for mel, spans in ((source_mel, source_silences), (target_mel, target_silences))
+    )
     path, cost = warp(source, target)
     durations = durations_from_path(path, len(source))
     silent = _reduced_mask(source_silences, len(source), reduction)
@@ -182,11 +194,19 @@ def align(
     )
 
 
+def _normalised(mel: Float32, silences: Sequence[Span], reduction: int, how: str) -> Float32:
+    if how == "none":
+        return mel
+    speech = ~_reduced_mask(silences, len(mel), reduction)
+    mean = (mel[speech] if speech.any() else mel).mean(axis=0, dtype=np.float64)
+    return np.asarray(mel - mean.astype(np.float32))
+
+
 def _reduced_mask(spans: Sequence[Span], count: int, reduction: int) -> npt.NDArray[np.bool_]:
     """Mark the reduced frames of which more than half is silent."""
     mask = np.zeros(count * reduction, dtype=np.int64)
     for begin, end in spans:
-        mask[begin:end] = 1
+        mask[begin:end] = 1  # what lies past the last whole reduced frame falls off
     return np.asarray(mask.reshape(count, reduction).sum(axis=1) * 2 > reduction)
 
 

@@ -169,6 +169,7 @@ class AlignConfig:
     """How source frames are mapped to target frames."""
 
     method: Literal["dtw"] = "dtw"
+    normalise: Literal["mean", "none"] = "mean"  # take each band's mean over speech off first
     reduction: int = 3  # frames stacked into one; durations count these
 
     def __post_init__(self) -> None:

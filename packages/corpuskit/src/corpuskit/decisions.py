@@ -93,8 +93,8 @@ def align_pair(
         _to_frames(side, "silences", frames, settings)
         for side, frames in zip(sides, kept, strict=True)
     )
-    key = alignment_key(sides, kept, silences[0], settings)
-    arrays, fresh = _stored_alignment(store, key, sides, kept, silences[0], settings)
+    key = alignment_key(sides, kept, silences, settings)
+    arrays, fresh = _stored_alignment(store, key, sides, kept, silences, settings)
     for role, voiced in zip(("source", "target"), arrays["voiced"], strict=True):
         if not voiced:
             return f"{role} has no voiced frame"
@@ -150,7 +150,7 @@ def _to_frames(
 def alignment_key(
     sides: Sequence[Segmented],
     kept: Sequence[Span],
-    silences: Sequence[Span],
+    silences: Sequence[Sequence[Span]],
     settings: DatasetConfig,
 ) -> Key:
     """Return the key of one pair's alignment: both features, what is kept of them, settings."""
@@ -162,10 +162,12 @@ def alignment_key(
             "target": sides[1].features,
             "source_frames": list(kept[0]),
             "target_frames": list(kept[1]),
-            "source_silences": [list(span) for span in silences],
+            "source_silences": [list(span) for span in silences[0]],
+            "target_silences": [list(span) for span in silences[1]],
         },
         settings={
             "method": settings.align.method,
+            "normalise": settings.align.normalise,
             "reduction": settings.align.reduction,
             "energy_gate": settings.features.energy_gate,
         },
@@ -178,7 +180,7 @@ def _stored_alignment(
     key: Key,
     sides: Sequence[Segmented],
     kept: Sequence[Span],
-    silences: Sequence[Span],
+    silences: Sequence[Sequence[Span]],
     settings: DatasetConfig,
 ) -> tuple[Mapping[str, npt.NDArray[Any]], bool]:
     try:
@@ -190,7 +192,14 @@ def _stored_alignment(
         for side, frames in zip(sides, kept, strict=True)
     ]
     gate, reduction = settings.features.energy_gate, settings.align.reduction
-    alignment = align.align(views[0].mel, views[1].mel, silences, reduction)
+    alignment = align.align(
+        views[0].mel,
+        views[1].mel,
+        silences[0],
+        reduction,
+        target_silences=silences[1],
+        normalise=settings.align.normalise,
+    )
     arrays: dict[str, npt.NDArray[Any]] = {
         "durations": alignment.durations,
         "cost": np.array([alignment.cost], dtype=np.float32),
