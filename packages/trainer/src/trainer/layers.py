@@ -1,0 +1,294 @@
+"""The layers the model is made of, working on packed utterances (see `packing`).
+
+Shapes: M rows (frames of all utterances end to end, with gaps), C channels. Normalisation is
+LayerNorm throughout: batch normalisation would let an utterance's output depend on its neighbours.
+Where a paper's layer has BatchNorm (Conformer's convolution module, PostNet), LayerNorm stands in
+its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer.packing import Packing
+
+__all__ = [
+    "Attention",
+    "BlockShape",
+    "Conformer",
+    "ConformerBlock",
+    "Conv",
+    "Dropout",
+    "FeedForward",
+    "GatedConv",
+    "PostNet",
+    "Predictor",
+    "Turn",
+    "rotate",
+    "turn",
+]
+
+
+# ---------------------------------------------------------------------- dropout
+
+DRAWS = 1 << 16  # values of one 16-bit draw
+
+
+class Dropout(nn.Module):
+    """Zero each value with probability `share` in training, scaling up the rest to match.
+
+    On the CPU the mask comes from 16-bit draws, four to each 64-bit number of torch's default
+    generator, which costs a quarter of `nn.Dropout` (a sixth of a training step otherwise goes
+    into drawing masks). The probability is rounded to a multiple of 2^-16, the scale with it.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x (...) with some values dropped."""
+        if not self.training or self.share == 0:
+            return x
+        if x.device.type != "cpu":
+            return functional.dropout(x, self.share)
+        return x * _kept(x, round(self.share * DRAWS))
+
+    def extra_repr(self) -> str:
+        """Show the share in the model's print."""
+        return f"{self.share}"
+
+
+def _kept(x: Tensor, dropped: int) -> Tensor:
+    """Return a mask like `x`: 0 for `dropped` of DRAWS draws, else the scale that makes up."""
+    words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    draws = words.view(torch.int16)[: x.numel()].view(x.shape)
+    kept = draws >= dropped - DRAWS // 2
+    return kept.to(x.dtype).mul_(DRAWS / (DRAWS - dropped))
+
+
+# ---------------------------------------------------------------------- convolution
+
+
+class Conv(nn.Conv1d):
+    """Convolution over time, (M, Cin) -> (M, Cout), zero beyond either end of every utterance.
+
+    The kernel is odd and the length stays. Equal to `nn.Conv1d` with "same" padding on each
+    utterance alone, as long as the gaps hold at least kernel // 2 rows.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:  # type: ignore[override]
+        """Convolve x (M, Cin); real (M, 1) is false on gap rows, whose content is not read."""
+        clean = x.masked_fill(~real, 0)
+        return super().forward(clean.t()[None])[0].t()
+
+
+# ---------------------------------------------------------------------- attention
+
+
+class Turn(NamedTuple):
+    """Cosine and sine of each row's rotation angles, both (M, 1, 1, D / 2) float32."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def turn(position: Tensor, channels: int) -> Turn:
+    """Return the rotation of each row for heads of `channels` (even), from its position (M,).
+
+    Frequencies fall from 1 to 1/10000 radians a frame (RoFormer, arXiv:2104.09864).
+    """
+    pairs = torch.arange(channels // 2, device=position.device, dtype=torch.float32)
+    angle = position[:, None].float() * 10000.0 ** (-2 * pairs / channels)
+    return Turn(angle.cos()[:, None, None], angle.sin()[:, None, None])
+
+
+def rotate(x: Tensor, by: Turn) -> Tensor:
+    """Rotate channel pairs (c, c + D / 2) of x (M, ..., D) by each row's angles."""
+    one, two = x.chunk(2, dim=-1)
+    turned = torch.cat((one * by.cos - two * by.sin, two * by.cos + one * by.sin), dim=-1)
+    return turned.to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Self-attention among the frames of each utterance, with rotary relative positions.
+
+    Rotary rather than Transformer-XL's relative encoding (as the Conformer paper has it): the
+    score still depends on nothing but content and the exact offset of two frames, with no
+    longest length and no clipping, but no (T, T) bias per head is computed, stored and
+    differentiated, so that every kernel of `scaled_dot_product_attention` that takes a key mask
+    can serve. Attention weights are not dropped out: that, too, would rule out the fast kernels.
+    """
+
+    def __init__(self, width: int, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.project = nn.Linear(width, 3 * channels)
+        self.out = nn.Linear(channels, width)
+
+    def forward(self, x: Tensor, place: Packing, by: Turn) -> Tensor:
+        """Let rows of x (M, width) attend to the frames of their own utterance: (M, width)."""
+        query, key, value = self._heads(self.project(x), place, by)
+        mask = None if place.full else place.valid[:, None, None]
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.out(place.pack(seen.transpose(1, 2).flatten(2)))  # type: ignore[no-any-return]
+
+    def _heads(self, projected: Tensor, place: Packing, by: Turn) -> tuple[Tensor, ...]:
+        """Split (M, 3 * channels) into query, key and value, each (B, heads, T, D), rotated."""
+        heads = projected.view(projected.shape[0], 3, self.heads, -1)
+        turned = torch.cat((rotate(heads[:, :2], by), heads[:, 2:]), dim=1)
+        padded = place.pad(turned.flatten(1)).view(*place.valid.shape, 3, self.heads, -1)
+        return tuple(part.transpose(1, 2) for part in padded.unbind(2))
+
+
+# ---------------------------------------------------------------------- Conformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockShape:
+    """Sizes of a Conformer block, in channels."""
+
+    width: int
+    attention: int  # of all heads together
+    heads: int
+    hidden: int  # of the feed-forwards
+    kernel: int  # frames
+    dropout: float
+
+
+class FeedForward(nn.Sequential):
+    """LayerNorm, widen, SiLU, narrow: (M, width) -> (M, width)."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden),
+            nn.SiLU(),
+            Dropout(dropout),
+            nn.Linear(hidden, width),
+            Dropout(dropout),
+        )
+
+
+class GatedConv(nn.Module):
+    """Conformer's convolution module, with LayerNorm for BatchNorm: (M, width) -> (M, width)."""
+
+    def __init__(self, width: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 2 * width)
+        self.depthwise = Conv(width, width, kernel, groups=width)
+        self.depthwise_norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, width)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """Mix x (M, width) over neighbouring frames; real (M, 1) is false on gap rows."""
+        gated = functional.glu(self.widen(self.norm(x)), dim=-1)
+        mixed = functional.silu(self.depthwise_norm(self.depthwise(gated, real)))
+        return self.dropout(self.out(mixed))  # type: ignore[no-any-return]
+
+
+class ConformerBlock(nn.Module):
+    """Half a feed-forward, attention, convolution, half a feed-forward (arXiv:2005.08100)."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        self.before = FeedForward(shape.width, shape.hidden, shape.dropout)
+        self.attention_norm = nn.LayerNorm(shape.width)
+        self.attention = Attention(shape.width, shape.attention, shape.heads)
+        self.attention_dropout = Dropout(shape.dropout)
+        self.conv = GatedConv(shape.width, shape.kernel, shape.dropout)
+        self.after = FeedForward(shape.width, shape.hidden, shape.dropout)
+        self.norm = nn.LayerNorm(shape.width)
+
+    def forward(self, x: Tensor, place: Packing, by: Turn) -> Tensor:
+        """Return x (M, width) refined: (M, width)."""
+        x = x + 0.5 * self.before(x)
+        x = x + self.attention_dropout(self.attention(self.attention_norm(x), place, by))
+        x = x + self.conv(x, place.real)
+        return self.norm(x + 0.5 * self.after(x))  # type: ignore[no-any-return]
+
+
+class Conformer(nn.Module):
+    """A stack of Conformer blocks with an input dropout: (M, width) -> (M, width)."""
+
+    def __init__(self, layers: int, shape: BlockShape) -> None:
+        super().__init__()
+        self.head_channels = shape.attention // shape.heads
+        self.dropout = Dropout(shape.dropout)
+        self.blocks = nn.ModuleList(ConformerBlock(shape) for _ in range(layers))
+
+    def forward(self, x: Tensor, place: Packing) -> Tensor:
+        """Return x (M, width), laid out as `place`, after all blocks."""
+        by = turn(place.position, self.head_channels)
+        x = self.dropout(x)
+        for block in self.blocks:
+            x = block(x, place, by)
+        return x
+
+
+# ---------------------------------------------------------------------- convolution stacks
+
+
+class _Step(nn.Module):
+    """Convolution, ReLU, LayerNorm, dropout: one layer of a predictor."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.conv = Conv(inputs, outputs, kernel)
+        self.norm = nn.LayerNorm(outputs)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        return self.dropout(self.norm(functional.relu(self.conv(x, real))))  # type: ignore[no-any-return]
+
+
+class Predictor(nn.Module):
+    """FastSpeech 2's variance predictor (arXiv:2006.04558): (M, width) -> (M, outputs)."""
+
+    def __init__(
+        self, width: int, channels: int, layers: int, kernel: int, dropout: float, outputs: int
+    ) -> None:
+        super().__init__()
+        inputs = [width] + [channels] * (layers - 1)
+        self.steps = nn.ModuleList(_Step(each, channels, kernel, dropout) for each in inputs)
+        self.out = nn.Linear(channels, outputs)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """Predict from x (M, width); real (M, 1) is false on gap rows."""
+        for step in self.steps:
+            x = step(x, real)
+        return self.out(x)  # type: ignore[no-any-return]
+
+
+class PostNet(nn.Module):
+    """Tacotron 2's residual refinement of a mel (arXiv:1712.05884), LayerNorm for BatchNorm.
+
+    Convolutions with tanh between them; returns mel + correction, (M, mels) -> (M, mels).
+    """
+
+    def __init__(self, mels: int, channels: int, layers: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        sizes = [mels] + [channels] * (layers - 1)
+        self.convs = nn.ModuleList(
+            Conv(inputs, outputs, kernel)
+            for inputs, outputs in zip(sizes, [*sizes[1:], mels], strict=True)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(each) for each in sizes[1:])
+        self.dropout = Dropout(dropout)
+
+    def forward(self, mel: Tensor, real: Tensor) -> Tensor:
+        """Refine mel (M, mels); real (M, 1) is false on gap rows."""
+        x = mel
+        for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
+            x = self.dropout(torch.tanh(norm(conv(x, real))))
+        return mel + self.dropout(self.convs[-1](x, real))  # type: ignore[no-any-return]

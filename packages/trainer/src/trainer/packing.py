@@ -1,0 +1,140 @@
+"""Utterances of unequal length laid end to end, so that no layer ever sees padding.
+
+A padded batch (B, T, C) spends a fifth of its frames on padding at the usual settings (see
+`batches.padding_share`), and every convolution, attention and normalisation must be kept from
+reading it. Here the frames of all utterances stand in one matrix (M, C), each utterance followed by
+a few gap rows:
+
+    utterance 0 ........ | gap | utterance 1 ... | gap | utterance 2 ............ | gap
+
+Whatever works on single frames needs no care. A convolution zeroes the gap rows first, which is
+what it would have seen beyond the end of an utterance on its own. Attention goes through a padded
+view with a key mask. Stacked frames unstack by a view: gaps widen with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["Packing", "Stretch", "packing", "stack", "stretch", "take", "unstack", "valid_frames"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """Where each frame of a padded batch (B, T) stands among M rows, and back.
+
+    Built by `packing`. All tensors live on one device.
+    """
+
+    valid: Tensor  # (B, T) bool: a frame of the utterance, not padding
+    rows: Tensor  # (B, T) int64: the row of each frame; padding points to the gap after it
+    frames: Tensor  # (M,) int64: b * T + t of each row; gaps point to the last frame before them
+    real: Tensor  # (M, 1) bool: a frame, not a gap
+    utterance: Tensor  # (M,) int64: b of each row
+    position: Tensor  # (M,) int64: t of each row
+    full: bool  # no padding at all: every utterance is T frames long
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """Lay (B, T, C) end to end: (M, C). Padding is never read; gap rows are unspecified."""
+        return take(padded.flatten(0, 1), self.frames)
+
+    def pad(self, packed: Tensor) -> Tensor:
+        """Set (M, C) out as (B, T, C); padding holds what the gap row holds."""
+        return take(packed, self.rows)
+
+    def clean(self, packed: Tensor) -> Tensor:
+        """Zero the gap rows of (M, C)."""
+        return packed.masked_fill(~self.real, 0)
+
+    def unstacked_real(self, reduction: int) -> Tensor:
+        """Return `real` (M * reduction, 1) for rows that were unstacked into single frames."""
+        return self.real.repeat_interleave(reduction, dim=0)
+
+
+def packing(lengths: Tensor, longest: int, gap: int, total: int | None = None) -> Packing:
+    """Lay utterances of `lengths` (B,) frames, padded to `longest`, end to end.
+
+    `gap` rows (at least 1) follow each utterance: half the widest kernel. `total`, the sum of
+    `lengths`, spares a wait for the device where the caller knows it.
+    """
+    count = lengths.shape[0]
+    if total is None:
+        total = int(lengths.sum())
+    ends = (lengths + gap).cumsum(0)
+    starts = ends - lengths - gap
+    row = torch.arange(total + gap * count, device=lengths.device)
+    utterance = torch.searchsorted(ends, row, right=True)
+    position = row - starts[utterance]
+    own = lengths[utterance]
+    valid = valid_frames(lengths, longest)
+    time = torch.arange(longest, device=lengths.device)
+    return Packing(
+        valid=valid,
+        rows=starts[:, None] + torch.minimum(time[None], lengths[:, None]),
+        frames=utterance * longest + torch.minimum(position, own - 1),
+        real=(position < own)[:, None],
+        utterance=utterance,
+        position=position,
+        full=total == count * longest,
+    )
+
+
+def valid_frames(lengths: Tensor, longest: int) -> Tensor:
+    """Return the mask (B, longest) that is true on the first `lengths` (B,) frames."""
+    return torch.arange(longest, device=lengths.device)[None] < lengths[:, None]
+
+
+def take(rows: Tensor, index: Tensor) -> Tensor:
+    """Return rows (M, C) at index (...): (..., C).
+
+    The embedding kernel, because its backward sums repeated rows in a fixed order on every device;
+    those of `gather` and `index_select` do not on CUDA, and a resumed run would drift.
+    """
+    return functional.embedding(index, rows)
+
+
+class Stretch(NamedTuple):
+    """The length regulator (FastSpeech, arXiv:1905.09263), ready to be applied. See `stretch`."""
+
+    source: Packing
+    target: Packing
+    origin: Tensor  # (Mt,) int64: the source row that each target row repeats
+
+    def __call__(self, packed: Tensor) -> Tensor:
+        """Repeat rows (Ms, C), laid out as `source`: (Mt, C), laid out as `target`."""
+        return take(packed, self.origin)
+
+
+def stretch(durations: Tensor, source: Packing, target: Packing) -> Stretch:
+    """Prepare to repeat every source frame as often as its duration says.
+
+    `durations` (B, S) are whole numbers >= 0 that sum to each utterance's target length; padding in
+    them is not read. Target frame n repeats the first source frame up to which (and including
+    which) the durations sum to more than n.
+    """
+    ends = durations.masked_fill(~source.valid, 0).cumsum(1)
+    time = torch.arange(target.valid.shape[1], device=durations.device)
+    frame = torch.searchsorted(ends, time.expand(*target.valid.shape).contiguous(), right=True)
+    rows = source.rows.gather(1, frame.clamp(max=durations.shape[1] - 1))
+    return Stretch(source, target, rows.flatten()[target.frames])
+
+
+def stack(frames: Tensor, reduction: int) -> Tensor:
+    """Stack each `reduction` frames into one: (B, T, C) -> (B, T // reduction, reduction * C).
+
+    Frames beyond the last whole stack are dropped.
+    """
+    count, length, channels = frames.shape
+    whole = length // reduction
+    return frames[:, : whole * reduction].reshape(count, whole, reduction * channels)
+
+
+def unstack(stacked: Tensor, reduction: int) -> Tensor:
+    """Undo `stack`: (..., N, reduction * C) -> (..., N * reduction, C)."""
+    *outer, length, channels = stacked.shape
+    return stacked.reshape(*outer, length * reduction, channels // reduction)

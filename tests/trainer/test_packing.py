@@ -1,0 +1,148 @@
+"""Utterances end to end: where each frame stands, and what is repeated how often."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.packing import packing, stack, stretch, take, unstack, valid_frames
+
+LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
+DURATIONS = st.lists(
+    st.lists(st.integers(0, 5), min_size=1, max_size=8).filter(any), min_size=1, max_size=5
+)
+
+
+@given(lengths=LENGTHS, gap=st.integers(1, 4), extra=st.integers(0, 3))
+def test_rows_are_the_utterances_end_to_end_with_gaps(
+    lengths: list[int], gap: int, extra: int
+) -> None:
+    longest = max(lengths) + extra
+    place = packing(torch.tensor(lengths), longest, gap)
+
+    expected = [
+        (utterance, time, time < length)
+        for utterance, length in enumerate(lengths)
+        for time in range(length + gap)
+    ]
+    found = zip(
+        place.utterance.tolist(),
+        place.position.tolist(),
+        place.real.squeeze(1).tolist(),
+        strict=True,
+    )
+    assert list(found) == expected
+    assert place.full == all(length == longest for length in lengths)
+
+
+@given(lengths=LENGTHS, gap=st.integers(1, 4), extra=st.integers(0, 3))
+def test_pad_undoes_pack(lengths: list[int], gap: int, extra: int) -> None:
+    longest = max(lengths) + extra
+    place = packing(torch.tensor(lengths), longest, gap)
+    padded = torch.randn(len(lengths), longest, 2)
+
+    back = place.pad(place.clean(place.pack(padded)))
+
+    assert torch.equal(back, padded.masked_fill(~place.valid[..., None], 0))
+
+
+def test_padding_is_never_read() -> None:
+    place = packing(torch.tensor([2, 5]), longest=6, gap=2)
+    padded = torch.ones(2, 6, 3).masked_fill(~place.valid[..., None], torch.nan)
+
+    assert place.pack(padded).isfinite().all()
+
+
+def test_the_known_total_changes_nothing() -> None:
+    lengths = torch.tensor([3, 1, 4])
+
+    asked, told = packing(lengths, 4, 2), packing(lengths, 4, 2, total=8)
+
+    assert torch.equal(asked.rows, told.rows)
+    assert torch.equal(asked.frames, told.frames)
+
+
+def test_gaps_unstack_with_their_frames() -> None:
+    place = packing(torch.tensor([1, 2]), longest=2, gap=1)
+
+    real = place.unstacked_real(2)
+
+    assert real.squeeze(1).int().tolist() == [1, 1, 0, 0, 1, 1, 1, 1, 0, 0]
+
+
+def test_valid_frames_are_the_first_ones() -> None:
+    assert valid_frames(torch.tensor([0, 2, 3]), 3).int().tolist() == [
+        [0, 0, 0],
+        [1, 1, 0],
+        [1, 1, 1],
+    ]
+
+
+def test_take_sums_the_gradients_of_repeated_rows() -> None:
+    rows = torch.randn(4, 2, requires_grad=True)
+    index = torch.tensor([[0, 2], [2, 2]])
+
+    taken = take(rows, index)
+    taken.sum().backward()
+
+    assert torch.equal(taken, rows[index])
+    assert rows.grad is not None
+    assert rows.grad[:, 0].tolist() == [1, 0, 3, 0]
+
+
+@given(durations=DURATIONS, gap=st.integers(1, 3), garbage=st.integers(-50, 50))
+def test_stretch_repeats_every_frame_as_often_as_its_duration(
+    durations: list[list[int]], gap: int, garbage: int
+) -> None:
+    lengths = torch.tensor([len(each) for each in durations])
+    sums = torch.tensor([sum(each) for each in durations])
+    source = packing(lengths, int(lengths.max()) + 1, gap)
+    target = packing(sums, int(sums.max()) + 2, gap)
+    padded = torch.full((len(durations), int(lengths.max()) + 1), garbage)
+    for row, each in zip(padded, durations, strict=True):
+        row[: len(each)] = torch.tensor(each)
+    values = torch.randn(*padded.shape, 3)
+
+    stretched = target.pad(stretch(padded, source, target)(source.pack(values)))
+
+    for b, each in enumerate(durations):
+        slow = np.repeat(values[b, : len(each)].numpy(), each, axis=0)
+        assert np.array_equal(stretched[b, : len(slow)].numpy(), slow)
+
+
+def test_stretch_sends_each_repetitions_gradient_back() -> None:
+    source = packing(torch.tensor([3]), 3, 1)
+    target = packing(torch.tensor([5]), 5, 1)
+    packed = torch.randn(4, 2, requires_grad=True)
+
+    stretched = stretch(torch.tensor([[4, 0, 1]]), source, target)(packed)
+    stretched.masked_fill(~target.real, 0).sum().backward()
+
+    assert packed.grad is not None
+    assert packed.grad[:, 0].tolist() == [4, 0, 1, 0]
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 3])
+def test_stack_puts_neighbouring_frames_side_by_side(reduction: int) -> None:
+    frames = torch.arange(2 * 7 * 2).reshape(2, 7, 2)
+
+    stacked = stack(frames, reduction)
+
+    assert stacked.shape == (2, 7 // reduction, 2 * reduction)
+    assert stacked[1, 1].tolist() == frames[1, reduction : 2 * reduction].flatten().tolist()
+    assert torch.equal(unstack(stacked, reduction), frames[:, : 7 // reduction * reduction])
+
+
+def test_nothing_here_waits_for_the_device() -> None:
+    lengths = torch.tensor([3, 2], device="meta")  # a device that has no values to wait for
+
+    source = packing(lengths, 3, 1, total=5)
+    target = packing(lengths, 4, 1, total=7)
+    stretched = stretch(torch.empty(2, 3, device="meta", dtype=torch.int64), source, target)
+
+    assert stretched(source.pack(torch.empty(2, 3, 4, device="meta"))).shape == (9, 4)
+    with pytest.raises(RuntimeError):
+        packing(lengths, 3, 1)
