@@ -1,0 +1,208 @@
+"""From a dataset version to what the model sees: normalised frames, packed on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit.errors import BadSetting
+from corpuskit.features import Features, continuous_log_f0
+
+if TYPE_CHECKING:
+    import torch
+
+    from corpuskit.config import DatasetConfig
+    from corpuskit.statistics import SideStatistics, Statistics
+    from corpuskit.versions import Pair, Version
+    from trainer.batches import PackedSet, PairArrays
+    from trainer.config import ModelConfig
+
+__all__ = ["Frames", "Normaliser", "SplitData", "check_fit", "load"]
+
+Float32 = npt.NDArray[np.float32]
+
+# A standard deviation below this is a band that never changes (digital silence, say): dividing by
+# it would turn another recording's dither into the loudest thing the model hears.
+SMALLEST_DEVIATION = 0.01  # natural-log units
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """Normalised features of one side (T frames)."""
+
+    mel: Float32  # (T, bands)
+    pitch: Float32  # (T,) continuous log F0
+    energy: Float32  # (T,) log energy
+
+    def whole(self, reduction: int) -> Frames:
+        """Drop the frames at the end that do not fill a reduced frame."""
+        kept = len(self.pitch) // reduction * reduction
+        return Frames(mel=self.mel[:kept], pitch=self.pitch[:kept], energy=self.energy[:kept])
+
+
+class _Side:
+    """Means and deviations of one side."""
+
+    def __init__(self, statistics: SideStatistics) -> None:
+        self.mel = (_float32(statistics.mel_mean), _deviation(statistics.mel_var))
+        self.pitch = (_float32(statistics.pitch_mean), _deviation(statistics.pitch_var))
+        self.energy = (_float32(statistics.energy_mean), _deviation(statistics.energy_var))
+
+
+def _float32(values: float | Sequence[float]) -> Float32:
+    return np.asarray(values, dtype=np.float32)
+
+
+def _deviation(variance: float | Sequence[float]) -> Float32:
+    deviation = np.sqrt(np.asarray(variance, dtype=np.float64))
+    return np.maximum(deviation, SMALLEST_DEVIATION).astype(np.float32)
+
+
+class Normaliser:
+    """Brings features to mean 0 and variance 1 by side, and back.
+
+    Mel is normalised per band, pitch (continuous log F0) and log energy as wholes; source
+    and target each have their own statistics.
+    """
+
+    def __init__(self, statistics: Statistics, energy_gate: float) -> None:
+        self.statistics = statistics
+        self._gate = energy_gate  # natural log; quieter frames count as unvoiced
+        self._source = _Side(statistics.source)
+        self._target = _Side(statistics.target)
+
+    def source(self, features: Features) -> Frames:
+        """Normalise features of a source recording."""
+        return self._normalise(features, self._source)
+
+    def target(self, features: Features) -> Frames:
+        """Normalise features of a target recording."""
+        return self._normalise(features, self._target)
+
+    def _normalise(self, features: Features, side: _Side) -> Frames:
+        pitch = continuous_log_f0(features.f0, features.energy, self._gate)
+        return Frames(
+            mel=_standardised(features.mel, side.mel),
+            pitch=_standardised(pitch, side.pitch),
+            energy=_standardised(np.log(features.energy), side.energy),
+        )
+
+    def target_mel(self, mel: Float32) -> Float32:
+        """Return (T, bands) natural-log mel from the model's normalised mel."""
+        return _restored(mel, self._target.mel)
+
+    def target_f0(self, pitch: Float32) -> Float32:
+        """Return F0 in Hz, without gaps, from the model's normalised pitch."""
+        return np.exp(_restored(pitch, self._target.pitch))
+
+    def target_energy(self, energy: Float32) -> Float32:
+        """Return log energy from the model's normalised energy."""
+        return _restored(energy, self._target.energy)
+
+
+def _standardised(values: Float32, by: tuple[Float32, Float32]) -> Float32:
+    mean, deviation = by
+    return np.ascontiguousarray((values - mean) / deviation, dtype=np.float32)
+
+
+def _restored(values: Float32, by: tuple[Float32, Float32]) -> Float32:
+    mean, deviation = by
+    return np.asarray(values * deviation + mean, dtype=np.float32)
+
+
+# -------------------------------------------------------------------- loading
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitData:
+    """Pairs of one split on the device; position i of `packed` is `pairs[i]`."""
+
+    pairs: tuple[Pair, ...]
+    packed: PackedSet
+
+    @cached_property
+    def seconds(self) -> float:
+        """Speech of both sides, trimmed."""
+        return sum(pair.source.kept_seconds + pair.target.kept_seconds for pair in self.pairs)
+
+    def ids(self, positions: Sequence[int]) -> list[str]:
+        """Return the ids of the pairs at `positions`."""
+        return [self.pairs[position].id for position in positions]
+
+
+def load(
+    version: Version,
+    pairs: Sequence[Pair],
+    normaliser: Normaliser,
+    speakers: Sequence[str],
+    device: torch.device,
+) -> SplitData:
+    """Read, normalise and pack some pairs of a version.
+
+    Raises
+    ------
+    BadSetting
+        A pair's speaker is not among `speakers`, the rows of the model's speaker tables.
+    BadVersion
+        A features object is missing or damaged; the recording is named.
+    """
+    from trainer.batches import PackedSet
+
+    rows = {name: index for index, name in enumerate(speakers)}
+    arrays = [_arrays(version, pair, normaliser, rows) for pair in pairs]
+    reduction = version.settings.align.reduction
+    return SplitData(
+        pairs=tuple(pairs),
+        packed=PackedSet.build(arrays, reduction=reduction, device=device),
+    )
+
+
+def _arrays(
+    version: Version, pair: Pair, normaliser: Normaliser, rows: dict[str, int]
+) -> PairArrays:
+    from trainer.batches import PairArrays
+
+    source = normaliser.source(version.features(pair.source))
+    target = normaliser.target(version.features(pair.target))
+    return PairArrays(
+        source_mel=source.mel,
+        source_pitch=source.pitch,
+        source_energy=source.energy,
+        target_mel=target.mel,
+        target_pitch=target.pitch,
+        target_energy=target.energy,
+        durations=version.durations(pair),
+        source_speaker=_row(pair.source.speaker, rows),
+        target_speaker=_row(pair.target.speaker, rows),
+    )
+
+
+def _row(speaker: str, rows: dict[str, int]) -> int:
+    if speaker not in rows:
+        raise BadSetting(
+            f"the model does not know speaker {speaker!r}", "it knows " + ", ".join(rows)
+        )
+    return rows[speaker]
+
+
+def check_fit(model: ModelConfig, name: str, settings: DatasetConfig) -> None:
+    """Make sure that the model's frames are the dataset's.
+
+    Raises
+    ------
+    BadSetting
+        model.reduction or model.mels differ from the version's.
+    """
+    for key, ours, theirs in (
+        ("model.reduction", model.reduction, settings.align.reduction),
+        ("model.mels", model.mels, settings.features.mels),
+    ):
+        if ours != theirs:
+            raise BadSetting(
+                f"{key} is {ours}, but dataset {name} has {theirs}", f"--set {key}={theirs}"
+            )

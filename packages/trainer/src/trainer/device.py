@@ -1,0 +1,124 @@
+"""Where and in which precision a run computes.
+
+Imports torch inside the functions that need it, so that commands which only read runs
+answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from corpuskit.errors import BadSetting
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["autocast", "deterministic", "libraries", "name_of", "pick", "pick_precision", "scaler"]
+
+
+def pick(option: str) -> torch.device:
+    """Return the device of `--device auto|cpu|cuda`.
+
+    Raises
+    ------
+    BadSetting
+        Unknown, or CUDA is asked for and not there.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if option == "auto":
+        return torch.device("cuda" if available else "cpu")
+    if option == "cuda" and not available:
+        raise BadSetting("--device cuda: torch sees no CUDA device", "use --device cpu")
+    if option not in ("cpu", "cuda"):
+        raise BadSetting(f"--device is {option!r}", "it can be auto, cpu or cuda")
+    return torch.device(option)
+
+
+def pick_precision(setting: str, device: torch.device) -> str:
+    """Return bf16, fp16 or fp32; "auto" is bf16 on CUDA (fp16 before Ampere), fp32 on CPU.
+
+    Raises
+    ------
+    BadSetting
+        bf16 on a CUDA device that has no such arithmetic.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return "fp32" if setting == "auto" else setting
+    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    if setting == "bf16" and not has_bf16:
+        raise BadSetting(
+            f"--precision bf16: {name_of(device)} has no bf16 arithmetic", "use fp16 or fp32"
+        )
+    if setting == "auto":
+        return "bf16" if has_bf16 else "fp16"
+    return setting
+
+
+def name_of(device: torch.device) -> str:
+    """Return the device's name as people know it, e.g. "NVIDIA H100" or "cpu x86_64, 2 threads"."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context of a forward pass in `precision`; nothing for fp32."""
+    import torch
+
+    if precision == "fp32":
+        return nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:
+    """Return the gradient scaler: only fp16 needs one, elsewhere it does nothing."""
+    import torch
+
+    return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Have torch choose deterministic kernels where it has any, and undo that afterwards.
+
+    On the CPU every kernel used here is deterministic for a given number of threads. On
+    CUDA the few that have no deterministic form warn instead of failing.
+    """
+    import torch
+
+    memory: Any = torch.utils.deterministic
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    filling = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    torch.backends.cudnn.benchmark = False
+    memory.fill_uninitialized_memory = False  # nothing here reads any
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=only_warned)
+        torch.backends.cudnn.benchmark = benchmark
+        memory.fill_uninitialized_memory = filling
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions of what computes the numbers."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version()} | {
+        name: version(name) for name in ("numpy", "safetensors", "torch")
+    }

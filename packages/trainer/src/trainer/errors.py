@@ -1,0 +1,32 @@
+"""What can go wrong in training, as the user meets it.
+
+    corpuskit.errors.CorpuskitError    every error both packages raise on purpose
+      BadRun                           a run or checkpoint that is damaged, or not ours
+      Diverged                         a loss or gradient that is no longer a number
+      SameRun (a Refused)              a training that exists already, by name
+
+Each carries one problem and, where there is one, the remedy; the command line
+prints both in one line and exits with 2.
+"""
+
+from __future__ import annotations
+
+from corpuskit.errors import CorpuskitError, Refused
+
+__all__ = ["BadRun", "Diverged", "SameRun"]
+
+
+class BadRun(CorpuskitError):
+    """A run folder or checkpoint that is damaged or was not written by this package."""
+
+
+class Diverged(CorpuskitError):
+    """Training stopped because a loss or gradient was infinite or not a number."""
+
+
+class SameRun(Refused):
+    """A run with the same identity exists; `tag` is its name."""
+
+    def __init__(self, tag: str, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.tag = tag

@@ -1,0 +1,262 @@
+"""The training loop, all of it: batches in, events out.
+
+    for event in train(run, splits, device, stop):
+        ...
+
+Every run and every resume goes through here from the newest whole checkpoint, so going on
+is the same as never having stopped: on one machine, bit for bit on the CPU. Nothing in a step
+waits for the device; what must be looked at is looked at once in a while.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from corpuskit.files import append_line
+from trainer import checkpoint, runs
+from trainer.batches import PackedSet, epoch_order, padding_share
+from trainer.checkpoint import State
+from trainer.data import SplitData
+from trainer.device import deterministic
+from trainer.errors import Diverged
+from trainer.learner import Learner
+from trainer.losses import TOTAL, Accumulator, sums
+from trainer.model import FS2VC
+from trainer.schedule import lr
+from trainer.signals import Stop
+
+__all__ = ["Ended", "EpochDone", "Event", "Note", "Progress", "Splits", "score", "train"]
+
+LOOK_EVERY = 50  # steps between two looks at what a CUDA device has computed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The pairs to learn from and the pairs to score on."""
+
+    train: SplitData
+    dev: SplitData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something the user should read."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One step is done."""
+
+    epoch: int  # the first is 1
+    epochs: int
+    batch: int
+    batches: int
+    loss: float | None  # of this batch, where it was looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochDone:
+    """An epoch is trained, scored and saved; `row` is its line of metrics.jsonl."""
+
+    row: dict[str, Any]
+    best: bool  # the lowest dev loss so far
+    kept: bool  # its checkpoint stays
+    model: FS2VC = field(repr=False)  # as it is now; to be listened to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The last event: all epochs are done, or a stop was asked for and everything is saved."""
+
+    state: State
+    stopped: str  # the signal's name; empty when all epochs are done
+
+
+Event = Note | Progress | EpochDone | Ended
+
+
+def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> Iterator[Event]:
+    """Train `run` from its newest whole checkpoint to its last epoch.
+
+    Raises
+    ------
+    Diverged
+        A loss or gradient is no number any more. Nothing of that was saved.
+    BadRun
+        No checkpoint is whole.
+    CorpuskitError
+        The disk refused.
+    """
+    settings, epochs = run.config.train, run.record.epochs
+    pairs = splits.train.packed
+    with deterministic(device):
+        learner, state, running, damaged = _restore(run, len(pairs), device)
+        yield from (Note(text=f"{text}; going on from epoch {state.epoch}") for text in damaged)
+        runs.trim_metrics(run.folder, state.epoch)
+        while state.epoch < epochs and not stop.requested:
+            # every epoch: draw the order, which depends on seed and epoch alone
+            began = time.perf_counter()
+            order = epoch_order(
+                pairs.lengths,
+                settings.batch_size,
+                settings.group_size,
+                settings.seed,
+                state.epoch + 1,
+            )
+            learner.model.train()
+            while state.batch < len(order) and not stop.requested:
+                # every step
+                running.add(learner.step(pairs.gather(order[state.batch]), state.batch))
+                state = replace(state, batch=state.batch + 1)
+                # once in a while: wait for the device, and see whether it still computes numbers
+                look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
+                yield Progress(
+                    epoch=state.epoch + 1,
+                    epochs=epochs,
+                    batch=state.batch,
+                    batches=len(order),
+                    loss=_look(learner, run, splits.train, order, state) if look else None,
+                )
+            # once an epoch: score the dev split, unless a stop was asked for
+            _look(learner, run, splits.train, order, state)
+            state = replace(state, step=learner.steps)
+            dev = score(learner.model, splits.dev.packed, settings.batch_size, stop)
+            if dev is None:
+                # interrupted: what was learnt is kept, to the step
+                _save(run, learner, state, running)
+                break
+            # once an epoch: write it down, save, drop what is no longer needed
+            row = _row(run, state, running, dev, splits, order)
+            row["seconds"] = round(time.perf_counter() - began, 3)
+            append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
+            state, running = _next_epoch(state, dev[TOTAL]), Accumulator()
+            _save(run, learner, state, running)
+            yield EpochDone(
+                row=row,
+                best=state.best_epoch == state.epoch,
+                kept=state.epoch % settings.save_every == 0 or state.epoch == epochs,
+                model=learner.model,
+            )
+    yield Ended(state=state, stopped=stop.reason if state.epoch < epochs else "")
+
+
+def score(model: FS2VC, pairs: PackedSet, batch_size: int, stop: Stop) -> dict[str, float] | None:
+    """Return the losses over all `pairs`, or None when a stop is asked for meanwhile.
+
+    In fp32 whatever the training's precision, and independent of how pairs are batched, so
+    that runs can be compared.
+    """
+    by_length = np.argsort(pairs.lengths, kind="stable").tolist()
+    running = Accumulator()
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(by_length), batch_size):
+            if stop.requested:
+                return None
+            batch = pairs.gather(by_length[start : start + batch_size])
+            running.add(sums(model(batch), batch))
+    return running.means()
+
+
+def _look(
+    learner: Learner,
+    run: runs.Run,
+    train: SplitData,
+    order: Sequence[Sequence[int]],
+    state: State,
+) -> float | None:
+    """Return the last step's loss; stop where one was no number any more."""
+    fault = learner.fault()
+    if fault is None:
+        return learner.last_loss()
+    step = max(1, learner.steps - (state.batch - fault.batch) + 1)
+    optim = run.config.optim
+    raise Diverged(
+        f"run {run.tag} diverged at step {step} (epoch {state.epoch + 1}, batch "
+        f"{fault.batch + 1}): {fault.what}; learning rate "
+        f"{lr(step, optim.warm_up, optim.cap):.2e}; "
+        f"pairs {', '.join(train.ids(order[fault.batch]))}; "
+        f"last good checkpoint {checkpoint.last(run.checkpoints).folder.name}",
+        "look at these pairs, lower optim.max_lr_scale or raise optim.warm_up, and start a new run",
+    )
+
+
+def _row(
+    run: runs.Run,
+    state: State,
+    running: Accumulator,
+    dev: dict[str, float],
+    splits: Splits,
+    order: Sequence[Sequence[int]],
+) -> dict[str, Any]:
+    """Return an epoch's line of metrics.jsonl; every loss is a mean over real frames."""
+    optim, pairs = run.config.optim, splits.train.packed
+    if not all(map(math.isfinite, dev.values())):
+        raise Diverged(
+            f"run {run.tag} diverged in epoch {state.epoch + 1}: the dev loss is no number; "
+            f"last good checkpoint {checkpoint.last(run.checkpoints).folder.name}",
+            "lower optim.max_lr_scale or raise optim.warm_up, and start a new run",
+        )
+    sides = [padding_share(each, order) for each in (pairs.source_lengths, pairs.target_lengths)]
+    real, padded = sum(each.real for each in sides), sum(each.padded for each in sides)
+    return {
+        "epoch": state.epoch + 1,
+        "step": state.step,
+        "lr": lr(max(1, state.step), optim.warm_up, optim.cap),
+        "train": running.means(),
+        "dev": dev,
+        "padding_share": round(1 - real / padded, 6),
+    }
+
+
+def _next_epoch(state: State, dev_loss: float) -> State:
+    """Return the state after an epoch that ended with this dev loss."""
+    state = replace(state, epoch=state.epoch + 1, batch=0, dev_loss=dev_loss)
+    if state.best_loss is None or dev_loss < state.best_loss:
+        state = replace(state, best_loss=dev_loss, best_epoch=state.epoch)
+    return state
+
+
+def _restore(
+    run: runs.Run, pairs: int, device: torch.device
+) -> tuple[Learner, State, Accumulator, list[str]]:
+    """Rebuild everything from the newest whole checkpoint."""
+    _, state, weights, tensors, damaged = checkpoint.load_newest(run.checkpoints)
+    steps = math.ceil(pairs / run.config.train.batch_size) * (run.record.epochs - state.epoch)
+    learner = Learner(
+        run.config, len(run.speakers), device, run.record.precision, last_step=state.step + steps
+    )
+    learner.model.load_state_dict(weights)
+    checkpoint.restore_optimiser(learner.model, learner.optimiser, tensors)
+    checkpoint.restore_scaler(learner.scaler, state.scaler)
+    checkpoint.restore_random(device, tensors, run.config.train.seed)
+    held = tensors.get("running")
+    running = Accumulator(None if held is None else held.to(device))
+    return learner, state, running, damaged
+
+
+def _save(run: runs.Run, learner: Learner, state: State, running: Accumulator) -> None:
+    """Write a checkpoint and drop those that are no longer needed."""
+    state = replace(
+        state,
+        scaler=checkpoint.scaler_state(learner.scaler),
+        dev_loss=None if state.batch else state.dev_loss,
+    )
+    tensors = {
+        **checkpoint.optimiser_tensors(learner.model, learner.optimiser),
+        **checkpoint.random_tensors(learner.device),
+    }
+    if running.held is not None:
+        tensors["running"] = running.held
+    checkpoint.save(run.checkpoints, state, learner.model.state_dict(), tensors)
+    checkpoint.prune(run.checkpoints, state.best_epoch, run.config.train.save_every)

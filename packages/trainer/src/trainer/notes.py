@@ -1,0 +1,82 @@
+"""What the user should know before a training begins, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpuskit.config import DatasetConfig, to_mapping
+from trainer.errors import BadRun
+from trainer.identity import differences
+from trainer.runs import Run, list_runs, open_run
+
+if TYPE_CHECKING:
+    from corpuskit.versions import Version
+    from trainer.lineage import Leaks
+
+__all__ = ["on_features", "on_leaks", "on_near_runs"]
+
+
+def on_leaks(leaks: Leaks, version: Version, *, keep: bool) -> list[str]:
+    """Name what the parent knows of the dev and eval splits."""
+    notes = []
+    if leaks.pairs:
+        split = {pair.id: pair.split for pair in version.pairs}
+        names = [split[pair] for pair in leaks.pairs]
+        shown = ", ".join(leaks.sentences[:10]) + (", ..." if len(leaks.sentences) > 10 else "")
+        notes.append(
+            f"leak: the parent or its ancestors were trained on {names.count('dev')} dev and "
+            f"{names.count('eval')} eval pairs in the same voice ({shown}); "
+            + ("they count in scores (--keep-leaks)" if keep else "left out of scores")
+        )
+    if leaks.other_voice:
+        notes.append(
+            f"{len(leaks.other_voice)} dev and eval pairs say sentences that the parent or its "
+            "ancestors heard in other voices; they count in scores"
+        )
+    return notes
+
+
+def on_features(version: Version, parent: Run | None) -> list[str]:
+    """Point out features that do not mean what the parent learnt."""
+    if parent is None:
+        return []
+
+    def shared(settings: DatasetConfig) -> dict[str, Any]:
+        mapping = to_mapping(settings)
+        return {"audio": mapping["audio"], "features": mapping["features"]}
+
+    changed = differences(shared(parent.settings), shared(version.settings))
+    return [
+        f"{key} is {ours}, but the parent's dataset had {theirs}: the parent's weights were "
+        "learnt on other features"
+        for key, (theirs, ours) in changed.items()
+    ]
+
+
+def on_near_runs(workspace: Path, parts: Mapping[str, Any]) -> list[str]:
+    """Point out runs that differ in one part only."""
+    notes = []
+    for tag in list_runs(workspace):
+        try:
+            before = open_run(workspace, tag).record.parts
+        except BadRun:
+            continue
+        changed = differences(before, parts)
+        if len(changed) == 1:
+            ((key, (old, new)),) = changed.items()
+            told = f"{old} -> {new}" if key.startswith("config.") else "another one"
+            notes.append(f"run {tag} differs in one thing only: {_words(key)} ({told})")
+    return notes[-3:]
+
+
+def _words(key: str) -> str:
+    names = {
+        "dataset": "the dataset's fingerprint",
+        "split": "the pairs that are scored",
+        "code": "the code of the model and loop",
+        "parent.weights": "the parent's weights",
+        "parent.optimiser": "the parent's optimiser state",
+    }
+    return names.get(key, key.removeprefix("config."))

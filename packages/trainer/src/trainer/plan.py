@@ -1,0 +1,240 @@
+"""From the command's options to everything that determines a run, before anything is made.
+
+What is refused is refused here: unknown names, unusable settings, empty splits, a learning
+rate beyond its limit, and a training that exists already. `start.start` makes the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpuskit.config import check_name, to_mapping
+from corpuskit.errors import BadSetting, Refused
+from corpuskit.statistics import Statistics
+from corpuskit.versions import Version, open_version
+from trainer import checkpoint, identity, lineage, notes, runs, schedule
+from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_model, resolve
+from trainer.data import check_fit
+from trainer.device import pick, pick_precision
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Ancestor", "Plan", "Request", "plan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `trainer run` was asked for."""
+
+    workspace: Path
+    spk: str  # dataset version
+    pretrain: str | None = None  # TAG or TAG@EPOCH
+    keep_optim: bool = False
+    tag: str | None = None
+    like: str | None = None
+    model: str | None = None  # path or name of a model TOML
+    settings: tuple[str, ...] = ()  # "table.key=value"
+    epochs: int | None = None
+    precision: str | None = None
+    device: str = "auto"
+    again: bool = False
+    keep_leaks: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ancestor:
+    """The checkpoint to fine-tune from."""
+
+    run: runs.Run
+    place: checkpoint.Checkpoint
+    state: checkpoint.State
+    keep_optim: bool
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return self.state.digests["weights.safetensors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run that can be started."""
+
+    request: Request
+    version: Version
+    config: RunConfig
+    device: torch.device
+    precision: str
+    ancestor: Ancestor | None
+    statistics: Statistics
+    statistics_part: runs.StatisticsPart
+    leaks: lineage.Leaks
+    parts: Mapping[str, Any]  # what the identity is the hash of
+    notes: tuple[str, ...]  # what the user should know before
+
+    @property
+    def identity(self) -> str:
+        """The run's identity."""
+        return identity.digest_of(self.parts)
+
+
+def plan(request: Request) -> Plan:
+    """Resolve and check a request.
+
+    Raises
+    ------
+    CorpuskitError
+        Anything that cannot be trained; a `SameRun` when it exists already.
+    """
+    if request.tag is not None:
+        check_name(request.tag, "run")
+    version = open_version(request.workspace, request.spk)
+    ancestor = _ancestor(request)
+    config = _settings(request, ancestor)
+    _check_rate(config.optim)
+    check_fit(config.model, version.name, version.settings)
+    statistics, part = _statistics(config.train.statistics, version, ancestor)
+    leaks = _leaks(version, ancestor)
+    left_out = () if request.keep_leaks else leaks.pairs
+    _check_splits(version, left_out)
+    device = pick(request.device)
+    precision = pick_precision(config.train.precision, device)
+    parts = {
+        "config": _with_precision(determining(config), precision),
+        "dataset": version.fingerprint,
+        "split": identity.split_digest(version.pairs, left_out),
+        "parent": _parent_part(ancestor),
+        "statistics": {
+            "choice": part.choice,
+            "values": identity.digest_of(to_mapping(statistics)),
+        },
+        "code": identity.code_digest(),
+    }
+    made = Plan(
+        request=request,
+        version=version,
+        config=config,
+        device=device,
+        precision=precision,
+        ancestor=ancestor,
+        statistics=statistics,
+        statistics_part=part,
+        leaks=leaks,
+        parts=parts,
+        notes=(
+            *notes.on_leaks(leaks, version, keep=request.keep_leaks),
+            *notes.on_features(version, ancestor.run if ancestor else None),
+            *notes.on_near_runs(request.workspace, parts),
+        ),
+    )
+    if not request.again:
+        same = runs.find_same(request.workspace, made.identity)
+        if same is not None:
+            raise runs.same_run(same, config.train.epochs)
+    return made
+
+
+# -------------------------------------------------------------------- settings
+
+
+def _ancestor(request: Request) -> Ancestor | None:
+    if request.pretrain is None:
+        if request.keep_optim:
+            raise BadSetting("--keep-optim keeps a parent's optimiser", "name it with --pretrain")
+        return None
+    tag, _, epoch = request.pretrain.partition("@")
+    run = runs.open_run(request.workspace, tag)
+    found = run.checkpoint(epoch or "best")
+    return Ancestor(run=run, place=found, state=found.state(), keep_optim=request.keep_optim)
+
+
+def _settings(request: Request, ancestor: Ancestor | None) -> RunConfig:
+    """Lay the options over the model file, the run to be like, the parent's or the defaults."""
+    if request.model is not None and request.like is not None:
+        raise BadSetting("--model and --like both name the settings to start from", "give one")
+    start: dict[str, Any] = {}
+    where = "the defaults"
+    if request.model is not None:
+        start, where = find_model(request.model)
+    elif request.like is not None:
+        start = to_mapping(runs.open_run(request.workspace, request.like).config)
+        where = f"run {request.like}"
+    elif ancestor is not None:
+        start = to_mapping(ancestor.run.config)
+        for key in (*CADENCE, "statistics"):
+            del start["train"][key]
+        where = f"run {ancestor.run.tag}"
+    options = {"train.epochs": request.epochs, "train.precision": request.precision}
+    over = [f"{key}={value}" for key, value in options.items() if value is not None]
+    settings = [*request.settings, *over]
+    return resolve(start, settings, f"{where} + options" if settings else where)
+
+
+def _with_precision(mapping: dict[str, Any], precision: str) -> dict[str, Any]:
+    mapping["train"]["precision"] = precision
+    del mapping["train"]["statistics"]  # the part of that name holds what was chosen
+    return mapping
+
+
+def _check_rate(optim: OptimConfig) -> None:
+    rate, step = schedule.peak(optim.warm_up, optim.cap)
+    if rate > optim.lr_limit:
+        raise BadSetting(
+            f"the learning rate would peak at {rate:.2e} at step {step}, "
+            f"above optim.lr_limit {optim.lr_limit:.2e}",
+            f"raise optim.warm_up (now {optim.warm_up}) or set optim.max_lr_scale "
+            f"(now {optim.max_lr_scale or 'off'}), e.g. --set optim.max_lr_scale=0.016",
+        )
+
+
+def _statistics(
+    setting: str, version: Version, ancestor: Ancestor | None
+) -> tuple[Statistics, runs.StatisticsPart]:
+    """Choose whose statistics normalise: the parent's when fine-tuning, unless told otherwise."""
+    if setting == "parent" and ancestor is None:
+        raise BadSetting("train.statistics is 'parent', but there is no parent", "use --pretrain")
+    if setting == "own" or ancestor is None:
+        return version.statistics, runs.StatisticsPart(choice="own", dataset=version.name)
+    origin = ancestor.run.record.statistics.dataset
+    bands = len(ancestor.run.statistics.source.mel_mean)
+    if bands != version.settings.features.mels:
+        raise BadSetting(
+            f"the parent's statistics are of {bands} bands, dataset {version.name} has "
+            f"{version.settings.features.mels}",
+            "--set train.statistics=own",
+        )
+    return ancestor.run.statistics, runs.StatisticsPart(choice="parent", dataset=origin)
+
+
+def _parent_part(ancestor: Ancestor | None) -> dict[str, Any] | None:
+    if ancestor is None:
+        return None
+    kept = ancestor.state.digests["state.safetensors"] if ancestor.keep_optim else None
+    return {"weights": ancestor.digest, "optimiser": kept}
+
+
+# ---------------------------------------------------------------------- splits
+
+
+def _leaks(version: Version, ancestor: Ancestor | None) -> lineage.Leaks:
+    heard = lineage.read_heard(ancestor.run.folder) if ancestor else {}
+    return lineage.find_leaks(heard, (*version.split("dev"), *version.split("eval")))
+
+
+def _check_splits(version: Version, left_out: Sequence[str]) -> None:
+    for name in ("train", "dev"):
+        if not version.split(name):
+            raise BadSetting(
+                f"dataset {version.name} has no {name} pairs",
+                "build it with other [split] counts, or with more recordings",
+            )
+    if not lineage.without(version.split("dev"), left_out):
+        raise Refused(
+            f"the parent was trained on every dev sentence of dataset {version.name}, "
+            "so no dev score would mean anything",
+            "--keep-leaks scores them all the same",
+        )

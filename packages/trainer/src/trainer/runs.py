@@ -1,0 +1,530 @@
+"""The run folder, its record, and the workspace's registry of runs.
+
+    runs/N2C_5/run.json            the record: status, identity and its parts, parent, results
+    runs/N2C_5/config.toml         the settings as resolved
+    runs/N2C_5/dataset.json        the version's settings, and the statistics that normalise
+    runs/N2C_5/trained_on.json     sentences heard by voice, ancestors included
+    runs/N2C_5/metrics.jsonl       one row an epoch
+    runs/N2C_5/checkpoints/        see checkpoint.py
+    runs/N2C_5/samples/            converted dev pairs
+    runs/N2C_5/tensorboard/        the rows again, as curves
+
+A run appears whole, with its initial checkpoint, by one rename; that rename is also what
+claims the tag. Everything needed to convert is inside, so a run can be moved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import fcntl
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpuskit.config import (
+    DatasetConfig,
+    check_name,
+    dump_toml,
+    family_of,
+    from_mapping,
+    load_toml,
+    to_mapping,
+)
+from corpuskit.errors import CorpuskitError, Refused, unknown
+from corpuskit.files import publish_folder, read_json, write_file, write_json
+from trainer.checkpoint import Checkpoint, by_epoch
+from trainer.config import RunConfig
+from trainer.errors import BadRun, SameRun
+
+if TYPE_CHECKING:
+    from corpuskit.statistics import Statistics
+
+__all__ = [
+    "SCHEMA",
+    "DatasetPart",
+    "LeakPart",
+    "Parent",
+    "Process",
+    "Record",
+    "Run",
+    "Session",
+    "StatisticsPart",
+    "add_result",
+    "claim",
+    "find_same",
+    "held",
+    "list_runs",
+    "metrics",
+    "next_tag",
+    "open_run",
+    "registry",
+    "same_run",
+    "take_over",
+    "this_process",
+    "trim_metrics",
+    "update",
+    "utc_now",
+    "write_description",
+]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPart:
+    """The dataset version a run was trained on."""
+
+    name: str
+    fingerprint: str
+    pairs: Mapping[str, int]  # by split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The checkpoint a run was fine-tuned from."""
+
+    tag: str
+    epoch: int
+    digest: str  # SHA-256 of its weights
+    optimiser: str  # "reset" or "kept"
+    loaded: int  # tensors taken over as they are or by speaker
+    left: tuple[str, ...]  # what did not fit, and what is new: one line each
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatisticsPart:
+    """Whose statistics normalise mel, pitch and energy."""
+
+    choice: str  # "own" or "parent"
+    dataset: str  # the version they were measured on
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakPart:
+    """Held-out pairs the parent or its ancestors were trained on."""
+
+    pairs: tuple[str, ...] = ()  # same sentence, same voice
+    other_voice: int = 0  # pairs whose sentence was heard in another voice only
+    kept: bool = False  # --keep-leaks: they count in dev scores all the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process that cannot be mistaken for a later one of the same number."""
+
+    host: str
+    pid: int
+    started: str  # boot and clock tick of its start, where the system tells
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether it runs; None when it is another machine's."""
+        if self.host != socket.gethostname():
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return self.started == _start_of(self.pid)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One stretch of training: from `run` or `resume` to the end or a stop."""
+
+    began: str  # UTC
+    process: Process
+    device: str
+    libraries: Mapping[str, str]
+    code: str  # digest
+    epoch: int  # where it took over
+    batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """run.json."""
+
+    tag: str
+    status: str  # running, finished, stopped, failed
+    created: str  # UTC
+    identity: str
+    parts: Mapping[str, Any]  # what the identity is the hash of
+    dataset: DatasetPart
+    speakers: tuple[str, ...]  # rows of the speaker tables
+    statistics: StatisticsPart
+    leaks: LeakPart
+    parent: Parent | None
+    precision: str
+    parameters: int
+    epochs: int  # asked for
+    sessions: tuple[Session, ...]
+    again_of: str | None = None
+    problem: str = ""  # why it failed
+    epoch: int = 0  # whole epochs behind
+    step: int = 0  # optimiser steps behind
+    best_epoch: int | None = None
+    best_loss: float | None = None
+    seconds: float = 0.0  # spent training, all sessions
+    results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run on disk."""
+
+    folder: Path
+    record: Record
+
+    @property
+    def tag(self) -> str:
+        """The run's name."""
+        return self.record.tag
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Speakers in the order of the model's tables."""
+        return self.record.speakers
+
+    @property
+    def status(self) -> str:
+        """running, finished, stopped or failed; a killed run is shown as stopped.
+
+        Whether another machine's process lives cannot be seen, but whether it holds the folder.
+        """
+        if self.record.status != "running":
+            return self.record.status
+        alive = self.process.alive
+        return "running" if (_is_held(self.folder) if alive is None else alive) else "stopped"
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace this run lives in."""
+        return self.folder.parent.parent
+
+    @property
+    def process(self) -> Process:
+        """The process that trains it, or trained it last."""
+        return self.record.sessions[-1].process
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The resolved settings."""
+        path = self.folder / "config.toml"
+        return from_mapping(RunConfig, load_toml(path), str(path))
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        try:
+            description: dict[str, Any] = read_json(self.folder / "dataset.json")
+            return description
+        except (OSError, ValueError) as error:
+            raise BadRun(f"run {self.tag}: dataset.json cannot be read ({error})") from None
+
+    @cached_property
+    def settings(self) -> DatasetConfig:
+        """The settings of the dataset version, as they were."""
+        return from_mapping(DatasetConfig, self._description["settings"], f"run {self.tag}")
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """The statistics that normalise what this run's model sees and makes."""
+        from corpuskit.statistics import Statistics
+
+        return from_mapping(Statistics, self._description["statistics"], f"run {self.tag}")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    def checkpoint(self, which: str = "best") -> Checkpoint:
+        """Return checkpoint "best", "last" or that of an epoch ("100")."""
+        return by_epoch(self.checkpoints, which)
+
+
+# -------------------------------------------------------------------- reading
+
+
+def list_runs(workspace: Path) -> list[str]:
+    """Return all tags, families together, numbers in order."""
+    folder = workspace / "runs"
+    tags = [path.parent.name for path in folder.glob("*/run.json")]
+    return sorted((tag for tag in tags if not tag.startswith(".")), key=_natural)
+
+
+def _natural(tag: str) -> tuple[str, int]:
+    family = family_of(tag)
+    return (family, -1 if family == tag else int(tag.removeprefix(f"{family}_")))
+
+
+def open_run(workspace: Path, tag: str) -> Run:
+    """Open a run for reading.
+
+    Raises
+    ------
+    UnknownName
+        No such run; the nearest are named.
+    BadRun
+        Its record is damaged, or of a schema this release does not read.
+    """
+    check_name(tag, "run")
+    folder = workspace / "runs" / tag
+    path = folder / "run.json"
+    if not path.is_file():
+        raise unknown("run", tag, list_runs(workspace))
+    try:
+        mapping = read_json(path)
+        if mapping["schema"] != SCHEMA:
+            raise BadRun(f"run {tag} has schema {mapping['schema']}, this release reads {SCHEMA}")
+        return Run(folder=folder, record=_record(mapping))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadRun(f"run {tag}: run.json is damaged ({error})") from None
+
+
+def _record(mapping: dict[str, Any]) -> Record:
+    parent, leaks = mapping["parent"], mapping["leaks"]
+    nested = {
+        "dataset": DatasetPart(**mapping["dataset"]),
+        "statistics": StatisticsPart(**mapping["statistics"]),
+        "leaks": LeakPart(**{**leaks, "pairs": tuple(leaks["pairs"])}),
+        "parent": Parent(**{**parent, "left": tuple(parent["left"])}) if parent else None,
+        "speakers": tuple(mapping["speakers"]),
+        "sessions": tuple(
+            Session(**{**each, "process": Process(**each["process"])})
+            for each in mapping["sessions"]
+        ),
+    }
+    return Record(**{**mapping, **nested})
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """Read metrics.jsonl; a last line cut short by a crash is left out."""
+    path = folder / "metrics.jsonl"
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+# -------------------------------------------------------------------- writing
+
+
+def write_description(
+    folder: Path,
+    config: RunConfig,
+    settings: DatasetConfig,
+    statistics: Statistics,
+) -> None:
+    """Write config.toml and dataset.json of a run that is being made."""
+    write_file(folder / "config.toml", dump_toml(to_mapping(config)).encode())
+    description = {"settings": to_mapping(settings), "statistics": to_mapping(statistics)}
+    write_json(folder / "dataset.json", description)
+
+
+def update(run: Run, **changes: Any) -> Run:
+    """Write changed fields of the record; returns the run as it now is.
+
+    What others wrote meanwhile stays.
+    """
+    with registry(run.workspace):
+        return _write(open_run(run.workspace, run.tag), **changes)
+
+
+def add_result(workspace: Path, tag: str, name: str, result: Mapping[str, Any]) -> Run:
+    """Keep a result (of `evaluate`, say) in the record under `name`."""
+    with registry(workspace):
+        run = open_run(workspace, tag)
+        return _write(run, results={**run.record.results, name: dict(result)})
+
+
+def _write(run: Run, **changes: Any) -> Run:
+    record = replace(run.record, **changes)
+    write_json(run.folder / "run.json", dataclasses.asdict(record))
+    return Run(folder=run.folder, record=record)
+
+
+def take_over(workspace: Path, tag: str, session: Session, epochs: int) -> Run:
+    """Let a new session go on with a run that nobody trains.
+
+    Raises
+    ------
+    Refused
+        It is being trained.
+    """
+    with registry(workspace):
+        run = open_run(workspace, tag)
+        if run.status == "running":
+            raise Refused(
+                f"run {tag} is being trained by process {run.process.pid} on {run.process.host}",
+                "stop that first (Ctrl-C saves), or wait for it",
+            )
+        sessions = (*run.record.sessions, session)
+        config = replace(run.config, train=replace(run.config.train, epochs=epochs))
+        write_file(run.folder / "config.toml", dump_toml(to_mapping(config)).encode())
+        return _write(run, status="running", problem="", epochs=epochs, sessions=sessions)
+
+
+@contextmanager
+def held(run: Run) -> Iterator[None]:
+    """Hold a run's folder while training it; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    Refused
+        Another process holds it.
+    """
+    descriptor = os.open(run.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Refused(f"run {run.tag} is being trained by another process") from None
+    finally:
+        os.close(descriptor)
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder / ".lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def trim_metrics(folder: Path, epochs: int) -> None:
+    """Drop rows beyond `epochs`: a resumed run writes them again."""
+    rows = metrics(folder)
+    kept = [row for row in rows if row["epoch"] <= epochs]
+    text = "".join(f"{json.dumps(row, sort_keys=True)}\n" for row in kept)
+    if rows or (folder / "metrics.jsonl").exists():
+        write_file(folder / "metrics.jsonl", text.encode())
+
+
+# ------------------------------------------------------------------- registry
+
+
+@contextmanager
+def registry(workspace: Path) -> Iterator[None]:
+    """Hold the workspace's runs: nobody else claims a tag or takes over a run meanwhile."""
+    folder = workspace / "runs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise CorpuskitError(
+            f"cannot write {folder}: {error.strerror}", "choose another --workspace"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def next_tag(workspace: Path, family: str) -> str:
+    """Return the family's next free number: N2C_6 when N2C_5 is the highest."""
+    numbers = [_natural(tag)[1] for tag in list_runs(workspace) if family_of(tag) == family]
+    return f"{family}_{max([0, *numbers]) + 1}"
+
+
+def find_same(workspace: Path, identity: str) -> Run | None:
+    """Return the first run of this identity, if there is one."""
+    for tag in list_runs(workspace):
+        try:
+            run = open_run(workspace, tag)
+        except CorpuskitError:
+            continue
+        if run.record.identity == identity:
+            return run
+    return None
+
+
+def claim(workspace: Path, prepared: Path, record: Record, tag: str | None, *, again: bool) -> Run:
+    """Give the `prepared` folder its tag; the family's next free number when `tag` is None.
+
+    `record.tag` is ignored but for its family.
+
+    Raises
+    ------
+    SameRun
+        A run of this identity exists, and `again` is not set.
+    Refused
+        The tag is taken.
+    """
+    with registry(workspace):
+        same = find_same(workspace, record.identity)
+        if same is not None and not again:
+            raise same_run(same, record.epochs)
+        final = tag or next_tag(workspace, family_of(record.tag))
+        record = replace(record, tag=final, again_of=same.tag if same else None)
+        write_json(prepared / "run.json", dataclasses.asdict(record))
+        try:
+            publish_folder(prepared, workspace / "runs" / final)
+        except Refused:
+            free = next_tag(workspace, family_of(final))
+            raise Refused(f"run {final} exists already", f"the next free tag is {free}") from None
+    return Run(folder=workspace / "runs" / final, record=record)
+
+
+def same_run(same: Run, epochs: int) -> SameRun:
+    """Build the refusal of a training that exists, with its result and what to do instead."""
+    record = same.record
+    best = (
+        ""
+        if record.best_loss is None
+        else (f", best dev loss {record.best_loss:.4f} at epoch {record.best_epoch}")
+    )
+    problem = f"this is run {same.tag} ({same.status} after {record.epoch} epochs{best})"
+    if same.status == "failed":
+        return SameRun(same.tag, f"{problem}: {record.problem}", "--again trains it once more")
+    if same.status == "running":
+        return SameRun(same.tag, problem, f"`trainer show {same.tag}` tells how far it is")
+    if epochs > record.epoch:
+        return SameRun(same.tag, problem, f"`trainer resume {same.tag} --epochs {epochs}` goes on")
+    return SameRun(same.tag, problem, "--again trains it once more")
+
+
+# ------------------------------------------------------------------ processes
+
+
+def this_process() -> Process:
+    """Describe the process that calls."""
+    pid = os.getpid()
+    return Process(host=socket.gethostname(), pid=pid, started=_start_of(pid))
+
+
+def _start_of(pid: int) -> str:
+    """Return boot id and start tick of a process; empty where the system does not tell."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    fields = re.sub(r".*\)", "", stat, count=1, flags=re.DOTALL).split()
+    return f"{boot}:{fields[19]}"
+
+
+def utc_now() -> str:
+    """Return the time as run.json writes it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,135 @@
+"""Make a planned run: initial weights, the folder, the tag.
+
+A run appears whole, with the checkpoint it starts from, so that whatever kills it later, it
+can be resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from corpuskit.files import remove_leftovers, temporary_folder
+from trainer import checkpoint, finetune, lineage, runs
+from trainer.device import libraries, name_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainer.plan import Plan
+
+    Tensors = dict[str, torch.Tensor]
+
+__all__ = ["session_here", "start"]
+
+
+def start(made: Plan) -> runs.Run:
+    """Build the initial checkpoint, write the folder, and claim its tag.
+
+    Raises
+    ------
+    SameRun
+        Another process started the same training meanwhile.
+    Refused
+        The tag is taken, or --keep-optim does not fit.
+    CorpuskitError
+        The disk refused.
+    """
+    import torch
+
+    from trainer.model import FS2VC
+
+    config, version, workspace = made.config, made.version, made.request.workspace
+    torch.manual_seed(config.train.seed)
+    model = FS2VC(config.model, len(version.speakers))
+    random = checkpoint.random_tensors(torch.device("cpu"))
+    weights, moments, state, parent = _initial(made, model.state_dict())
+    parameters = sum(each.numel() for each in model.parameters())
+
+    folder = workspace / "runs"
+    remove_leftovers(folder)
+    with temporary_folder(folder) as prepared:
+        runs.write_description(prepared, config, version.settings, made.statistics)
+        lineage.write_heard(prepared, _heard(made))
+        checkpoint.save(prepared / "checkpoints", state, weights, {**random, **moments})
+        record = _record(made, parameters, state, parent)
+        return runs.claim(workspace, prepared, record, made.request.tag, again=made.request.again)
+
+
+def _heard(made: Plan) -> lineage.Heard:
+    """Return what the run and its ancestors will have heard."""
+    own = lineage.heard_in(made.version.split("train"))
+    if made.ancestor is None:
+        return own
+    return lineage.union(own, lineage.read_heard(made.ancestor.run.folder))
+
+
+def _record(
+    made: Plan, parameters: int, state: checkpoint.State, parent: runs.Parent | None
+) -> runs.Record:
+    version = made.version
+    return runs.Record(
+        tag=made.request.tag or version.family,
+        status="running",
+        created=runs.utc_now(),
+        identity=made.identity,
+        parts=made.parts,
+        dataset=runs.DatasetPart(
+            name=version.name,
+            fingerprint=version.fingerprint,
+            pairs={name: len(version.split(name)) for name in ("train", "dev", "eval")},
+        ),
+        speakers=version.speakers,
+        statistics=made.statistics_part,
+        leaks=runs.LeakPart(
+            pairs=made.leaks.pairs,
+            other_voice=len(made.leaks.other_voice),
+            kept=made.request.keep_leaks,
+        ),
+        parent=parent,
+        precision=made.precision,
+        parameters=parameters,
+        epochs=made.config.train.epochs,
+        step=state.step,
+        sessions=(session_here(made.device, state, made.parts["code"]),),
+    )
+
+
+def session_here(device: torch.device, state: checkpoint.State, code: str) -> runs.Session:
+    """Describe the stretch of training that this process begins."""
+    return runs.Session(
+        began=runs.utc_now(),
+        process=runs.this_process(),
+        device=name_of(device),
+        libraries=libraries(),
+        code=code,
+        epoch=state.epoch,
+        batch=state.batch,
+    )
+
+
+def _initial(
+    made: Plan, fresh: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], checkpoint.State, runs.Parent | None]:
+    """Return the weights, optimiser tensors and state to begin with, and the parent's part."""
+    ancestor = made.ancestor
+    if ancestor is None:
+        return dict(fresh), {}, checkpoint.State(epoch=0), None
+    state, weights, tensors = checkpoint.load(ancestor.place)
+    speakers, theirs = made.version.speakers, ancestor.run.speakers
+    merged, report = finetune.transfer(fresh, weights, speakers, theirs)
+    moments: Tensors = {}
+    begin = checkpoint.State(epoch=0)
+    if ancestor.keep_optim:
+        finetune.check_optimiser(report, speakers, theirs)
+        moments = {k: v for k, v in tensors.items() if k.startswith(checkpoint.OPTIMISER)}
+        begin = checkpoint.State(epoch=0, step=state.step, scaler=state.scaler)
+    parent = runs.Parent(
+        tag=ancestor.run.tag,
+        epoch=state.epoch,
+        digest=ancestor.digest,
+        optimiser="kept" if ancestor.keep_optim else "reset",
+        loaded=len(report.loaded),
+        left=report.left(),
+    )
+    return merged, moments, begin, parent
