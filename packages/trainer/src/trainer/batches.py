@@ -1,0 +1,285 @@
+"""Training pairs on the device, and the order in which they are seen.
+
+A split is small (a thousand pairs are about half a gigabyte at most), so all of it stands on the
+device end to end; a batch is drawn by index arithmetic alone, with no loop over pairs or frames
+and no transfer but the pairs' indices.
+
+    data = PackedSet.build(pairs, reduction=3, device=device)
+    for indices in epoch_order(data.lengths, batch_size=8, group_size=4, seed=0, epoch=1):
+        batch = data.gather(indices)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from trainer.packing import unstack
+
+__all__ = [
+    "Batch",
+    "Inputs",
+    "PackedSet",
+    "Padding",
+    "PairArrays",
+    "epoch_order",
+    "padding_share",
+]
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What conversion starts from: B utterances padded to S reduced frames of r frames each.
+
+    Values are normalised; padding may hold anything.
+    """
+
+    mel: Tensor  # (B, S * r, mels) float32
+    pitch: Tensor  # (B, S * r) float32, continuous log F0
+    energy: Tensor  # (B, S * r) float32, log energy
+    lengths: Tensor  # (B,) int64, real reduced frames, >= 1
+    source_speaker: Tensor  # (B,) int64
+    target_speaker: Tensor  # (B,) int64
+    total: int | None = None  # sum of lengths; where the host knows it the device is not waited for
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the same on `device`."""
+        moved: dict[str, Any] = {
+            each.name: value.to(device)
+            for each in fields(self)
+            if isinstance(value := getattr(self, each.name), Tensor)
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(Inputs):
+    """Inputs with the truth to learn from: targets padded to N reduced frames."""
+
+    durations: Tensor  # (B, S) int64, reduced target frames per reduced source frame
+    target_mel: Tensor  # (B, N * r, mels) float32
+    target_pitch: Tensor  # (B, N * r) float32
+    target_energy: Tensor  # (B, N * r) float32
+    target_lengths: Tensor  # (B,) int64, real reduced frames, >= 1; the sums of durations
+    target_total: int | None = None  # sum of target_lengths
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairArrays:
+    """One pair as arrays: normalised features of both sides, T frames each of its own."""
+
+    source_mel: Float32  # (T_source, mels)
+    source_pitch: Float32  # (T_source,)
+    source_energy: Float32  # (T_source,)
+    target_mel: Float32  # (T_target, mels)
+    target_pitch: Float32  # (T_target,)
+    target_energy: Float32  # (T_target,)
+    durations: npt.NDArray[np.integer[Any]]  # (T_source // r,), sum T_target // r
+    source_speaker: int = 0
+    target_speaker: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """All utterances of one side; a row is a reduced frame."""
+
+    mel: Tensor  # (total + 1, r * mels)
+    pitch: Tensor  # (total + 1, r)
+    energy: Tensor  # (total + 1, r)
+    starts: Tensor  # (pairs,) int64, row of each utterance's first reduced frame
+    lengths: Tensor  # (pairs,) int64
+
+    def index(self, chosen: Tensor, longest: int) -> Tensor:
+        """Return the rows (B, longest) of utterances `chosen` (B,), padded with the zero row."""
+        time = torch.arange(longest, device=chosen.device)
+        within = time < self.lengths[chosen][:, None]
+        return torch.where(within, self.starts[chosen][:, None] + time, self.mel.shape[0] - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedSet:
+    """All pairs of a split on one device."""
+
+    source: _Side
+    target: _Side
+    durations: Tensor  # (source rows + 1,) int64
+    source_speaker: Tensor  # (pairs,) int64
+    target_speaker: Tensor  # (pairs,) int64
+    reduction: int  # r, frames
+    source_lengths: Int64  # (pairs,) reduced frames, on the host
+    target_lengths: Int64  # (pairs,) reduced frames, on the host
+
+    @classmethod
+    def build(
+        cls, pairs: Sequence[PairArrays], reduction: int, device: torch.device | str = "cpu"
+    ) -> PackedSet:
+        """Lay `pairs` end to end, each side cut to whole reduced frames (T // r * r frames).
+
+        Raises
+        ------
+        ValueError
+            No pairs; or features and durations of a pair disagree in length (its index is named).
+        """
+        if not pairs:
+            raise ValueError("no pairs to learn from")
+        for index, pair in enumerate(pairs):
+            _check(pair, index, reduction)
+        source = [(p.source_mel, p.source_pitch, p.source_energy) for p in pairs]
+        target = [(p.target_mel, p.target_pitch, p.target_energy) for p in pairs]
+        durations = np.concatenate([*(p.durations for p in pairs), np.zeros(1)]).astype(np.int64)
+        return cls(
+            source=_lay(source, reduction, device),
+            target=_lay(target, reduction, device),
+            durations=torch.from_numpy(durations).to(device),
+            source_speaker=torch.tensor([p.source_speaker for p in pairs], device=device),
+            target_speaker=torch.tensor([p.target_speaker for p in pairs], device=device),
+            reduction=reduction,
+            source_lengths=_reduced(source, reduction),
+            target_lengths=_reduced(target, reduction),
+        )
+
+    def __len__(self) -> int:
+        return len(self.source_lengths)
+
+    @property
+    def lengths(self) -> Int64:
+        """Both sides' reduced frames of each pair: what a batch should be alike in."""
+        return self.source_lengths + self.target_lengths
+
+    def gather(self, indices: Sequence[int]) -> Batch:
+        """Return the pairs at `indices`, in this order, padded with zeros."""
+        host = np.asarray(indices, dtype=np.int64)
+        source_lengths, target_lengths = self.source_lengths[host], self.target_lengths[host]
+        chosen = torch.from_numpy(host).to(self.durations.device, non_blocking=True)
+        s = self.source.index(chosen, int(source_lengths.max()))
+        t = self.target.index(chosen, int(target_lengths.max()))
+        r = self.reduction
+        return Batch(
+            mel=unstack(self.source.mel[s], r),
+            pitch=self.source.pitch[s].flatten(1),
+            energy=self.source.energy[s].flatten(1),
+            lengths=self.source.lengths[chosen],
+            source_speaker=self.source_speaker[chosen],
+            target_speaker=self.target_speaker[chosen],
+            total=int(source_lengths.sum()),
+            durations=self.durations[s],
+            target_mel=unstack(self.target.mel[t], r),
+            target_pitch=self.target.pitch[t].flatten(1),
+            target_energy=self.target.energy[t].flatten(1),
+            target_lengths=self.target.lengths[chosen],
+            target_total=int(target_lengths.sum()),
+        )
+
+
+_Features = Sequence[tuple[Float32, Float32, Float32]]  # mel, pitch and energy of one side
+
+
+def _check(pair: PairArrays, index: int, reduction: int) -> None:
+    """Raise ValueError where the arrays of pair number `index` do not fit together."""
+    for side in ("source", "target"):
+        mel, pitch, energy = (
+            getattr(pair, f"{side}_{what}") for what in ("mel", "pitch", "energy")
+        )
+        if not len(mel) == len(pitch) == len(energy):
+            raise ValueError(
+                f"pair {index}: {side} has {len(mel)} frames of mel, "
+                f"{len(pitch)} of pitch, {len(energy)} of energy"
+            )
+        if len(mel) < reduction:
+            raise ValueError(f"pair {index}: {side} has {len(mel)} frames, needs {reduction}")
+    expected = len(pair.source_mel) // reduction, len(pair.target_mel) // reduction
+    found = len(pair.durations), int(pair.durations.sum())
+    if found != expected or int(pair.durations.min()) < 0:
+        raise ValueError(
+            f"pair {index}: {found[0]} durations with sum {found[1]}, "
+            f"expected {expected[0]} of at least 0 with sum {expected[1]}"
+        )
+
+
+def _reduced(side: _Features, reduction: int) -> Int64:
+    return np.array([len(pitch) // reduction for _, pitch, _ in side], dtype=np.int64)
+
+
+def _lay(side: _Features, reduction: int, device: torch.device | str) -> _Side:
+    """Lay one side's utterances end to end, in rows of whole reduced frames."""
+    lengths = _reduced(side, reduction)
+    mel, pitch, energy = (
+        torch.from_numpy(_rows([each[i] for each in side], lengths, reduction)).to(device)
+        for i in range(3)
+    )
+    return _Side(
+        mel=mel,
+        pitch=pitch,
+        energy=energy,
+        starts=torch.from_numpy(np.cumsum(lengths) - lengths).to(device),
+        lengths=torch.from_numpy(lengths).to(device),
+    )
+
+
+def _rows(arrays: Sequence[Float32], lengths: Int64, reduction: int) -> Float32:
+    """Return (sum of lengths + 1, reduction * values per frame) float32, the last row zero."""
+    values = int(np.prod(arrays[0].shape[1:]))
+    out = np.zeros((int(lengths.sum()) + 1, reduction * values), dtype=np.float32)
+    start = 0
+    for array, length in zip(arrays, lengths, strict=True):
+        out[start : start + length] = array[: length * reduction].reshape(length, -1)
+        start += length
+    return out
+
+
+# ---------------------------------------------------------------------- order
+
+
+def epoch_order(
+    lengths: npt.NDArray[np.integer[Any]], batch_size: int, group_size: int, seed: int, epoch: int
+) -> list[list[int]]:
+    """Return the batches of one epoch: every utterance exactly once.
+
+    Utterances are drawn without replacement in groups of batch_size * group_size; a group is
+    sorted by `lengths` (n,), cut into batches, and its batches are shuffled, so that the optimiser
+    does not see short before long. The order depends on the arguments alone: it can be resumed
+    from a batch's number, and other users of random numbers do not shift it.
+    """
+    draw = np.random.default_rng((seed, epoch))
+    order = draw.permutation(len(lengths))
+    size = batch_size * group_size
+    batches: list[list[int]] = []
+    for start in range(0, len(order), size):
+        group = order[start : start + size]
+        group = group[np.argsort(lengths[group], kind="stable")]
+        cut = [group[i : i + batch_size].tolist() for i in range(0, len(group), batch_size)]
+        batches += [cut[i] for i in draw.permutation(len(cut))]
+    return batches
+
+
+class Padding(NamedTuple):
+    """Real frames against the frames of the padded rectangles they stand in."""
+
+    real: int
+    padded: int  # real frames and padding together
+
+    @property
+    def share(self) -> float:
+        """Padding's share of the padded frames, 0 to 1."""
+        return 1 - self.real / self.padded if self.padded else 0.0
+
+
+def padding_share(
+    lengths: npt.NDArray[np.integer[Any]], batches: Sequence[Sequence[int]]
+) -> Padding:
+    """Count real and padded frames when utterances of `lengths` (n,) are batched so.
+
+    The model itself computes on real frames only; what padding still costs is memory.
+    """
+    real = sum(int(lengths[batch].sum()) for batch in map(np.asarray, batches))
+    padded = sum(int(lengths[batch].max()) * len(batch) for batch in map(np.asarray, batches))
+    return Padding(real, padded)

@@ -1,0 +1,121 @@
+"""The training loss, in sums and counts, so that a mean is always a mean over real frames.
+
+    mel, postnet       L1 over mel bands of real target frames, before and after the PostNet
+    duration           squared error of log(d + 1) over real reduced source frames
+    pitch, energy      squared error over real target frames
+
+A mean of batch means depends on how a split was cut into batches; a sum of sums over a sum of
+counts does not. Training steps on `batch_loss`; what is reported comes from an `Accumulator`.
+All arithmetic is float32 (sums over a split float64), also under autocast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trainer.batches import Batch
+from trainer.model import Outputs
+from trainer.packing import stack
+
+__all__ = ["NAMES", "TOTAL", "Accumulator", "Term", "batch_loss", "sums", "total"]
+
+NAMES = ("mel", "postnet", "duration", "pitch", "energy")
+TOTAL = "total"
+
+
+class Term(NamedTuple):
+    """One loss over some frames: the mean is summed / counted."""
+
+    summed: Tensor  # () float
+    counted: Tensor  # () float, values summed
+
+
+def sums(outputs: Outputs, batch: Batch) -> dict[str, Term]:
+    """Return each term of `NAMES` over the real frames of `batch`; padding may hold anything."""
+    reduction = batch.target_pitch.shape[1] // outputs.pitch.shape[1]
+    frames = outputs.target_mask.repeat_interleave(reduction, dim=1)[..., None]
+    source, target = outputs.source_mask, outputs.target_mask[..., None]
+    pitch = stack(batch.target_pitch[..., None], reduction)
+    energy = stack(batch.target_energy[..., None], reduction)
+    return {
+        "mel": _absolute(outputs.mel, batch.target_mel, frames),
+        "postnet": _absolute(outputs.postnet, batch.target_mel, frames),
+        "duration": _squared(outputs.log_duration, torch.log1p(batch.durations.float()), source),
+        "pitch": _squared(outputs.pitch, pitch, target),
+        "energy": _squared(outputs.energy, energy, target),
+    }
+
+
+def total(means: Mapping[str, Tensor]) -> Tensor:
+    """Return the whole loss from its terms' means; every weight is 1."""
+    return torch.stack([means[name] for name in NAMES]).sum()
+
+
+def batch_loss(terms: Mapping[str, Term]) -> Tensor:
+    """Return the loss to step on: each term's mean over the batch's real frames, summed."""
+    return total({name: term.summed / term.counted for name, term in terms.items()})
+
+
+class Accumulator:
+    """Sums and counts of a whole split, kept on the device until they are asked for.
+
+    Example::
+
+        running = Accumulator()
+        for indices in order:
+            running.add(sums(model(batch), batch))
+        running.means()  # {"mel": 0.41, ..., "total": 1.93}
+    """
+
+    def __init__(self, held: Tensor | None = None) -> None:
+        """Start from nothing, or from the `held` sums of an interrupted epoch."""
+        self._held = held  # (terms, 2) float64
+
+    @property
+    def held(self) -> Tensor | None:
+        """Sums and counts so far, (terms, 2) float64, for a checkpoint; None before any."""
+        return self._held
+
+    def add(self, terms: Mapping[str, Term]) -> None:
+        """Add one batch's sums and counts; no wait for the device."""
+        pairs = torch.stack([torch.stack(terms[name]) for name in NAMES]).detach().double()
+        self._held = pairs if self._held is None else self._held + pairs
+
+    def means(self) -> dict[str, float]:
+        """Return each term's mean over all frames added so far, and their `TOTAL`.
+
+        Raises
+        ------
+        ValueError
+            Nothing was added.
+        """
+        if self._held is None:
+            raise ValueError("a mean of no frames")
+        held = self._held.cpu()
+        means = dict(zip(NAMES, held[:, 0] / held[:, 1], strict=True))
+        return {name: float(mean) for name, mean in (means | {TOTAL: total(means)}).items()}
+
+
+def _absolute(found: Tensor, truth: Tensor, real: Tensor) -> Term:
+    error = _error(found, truth, real)
+    return Term(error.abs().sum(), _count(error, real))
+
+
+def _squared(found: Tensor, truth: Tensor, real: Tensor) -> Term:
+    error = _error(found, truth, real)
+    return Term(error.square().sum(), _count(error, real))
+
+
+def _error(found: Tensor, truth: Tensor, real: Tensor) -> Tensor:
+    """Return found - truth in at least float32, 0 where not `real`, whatever stands there."""
+    precise = torch.promote_types(found.dtype, torch.float32)
+    return (found.to(precise) - truth).masked_fill(~real, 0)
+
+
+def _count(error: Tensor, real: Tensor) -> Tensor:
+    """Return how many values of `error` are real, as its dtype."""
+    return real.sum().to(error.dtype) * (error.numel() // real.numel())

@@ -1,0 +1,268 @@
+"""FS2VC: parallel, non-autoregressive voice conversion in the manner of FastSpeech 2.
+
+Hayashi et al., "Non-autoregressive sequence-to-sequence voice conversion" (arXiv:2104.06793), on
+Ren et al., FastSpeech 2 (arXiv:2006.04558) and Gulati et al., Conformer (arXiv:2005.08100).
+
+    mel (T, 80) -> stack r frames -> Linear -> + source speaker -> Conformer encoder
+        -> durations -> repeat frames -> pitch and energy of the target -> + target speaker
+        -> Conformer decoder -> Linear -> unstack (T', 80) -> PostNet
+
+`forward` trains with the true durations, pitch and energy; `generate` uses its own. All values are
+normalised features. B utterances, S and N reduced frames of source and target, r the reduction
+factor; inside, utterances lie end to end without padding (see `packing`).
+
+    model = FS2VC(ModelConfig(), speakers=2)
+    loss = batch_loss(sums(model(batch), batch))
+    mel = model.eval().generate(batch).mel
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer.batches import Batch, Inputs
+from trainer.config import ModelConfig
+from trainer.layers import BlockShape, Conformer, Conv, PostNet, Predictor
+from trainer.packing import Packing, Stretch, packing, stack, stretch, unstack
+
+__all__ = ["FS2VC", "Batch", "Generated", "Inputs", "Outputs", "whole_durations"]
+
+DURATION_KERNEL = 3  # reduced frames
+EMBEDDING_KERNEL = 3  # reduced frames, of pitch and energy
+LONGEST_DURATION = 1000  # reduced frames; half a minute, so only a diverged model meets it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What `forward` returns; padding is zero."""
+
+    mel: Tensor  # (B, N * r, mels), before the PostNet
+    postnet: Tensor  # (B, N * r, mels), after it
+    log_duration: Tensor  # (B, S), log(d + 1)
+    pitch: Tensor  # (B, N, r)
+    energy: Tensor  # (B, N, r)
+    source_mask: Tensor  # (B, S) bool, real reduced frames
+    target_mask: Tensor  # (B, N) bool, real reduced frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """What `generate` returns, in float32; padding is zero."""
+
+    mel: Tensor  # (B, N * r, mels), after the PostNet
+    lengths: Tensor  # (B,) int64, reduced frames: utterance b has lengths[b] * r frames
+    pitch: Tensor  # (B, N * r)
+    energy: Tensor  # (B, N * r)
+    durations: Tensor  # (B, S) int64, reduced target frames per reduced source frame
+
+
+class Prosody(NamedTuple):
+    """Pitch and energy in reduced frames, each (M, r)."""
+
+    pitch: Tensor
+    energy: Tensor
+
+
+class FS2VC(nn.Module):
+    """The network; `speakers` is how many voices there are on either side."""
+
+    def __init__(self, config: ModelConfig, speakers: int) -> None:
+        super().__init__()
+        self.config = config
+        self.gap = _gap(config)
+        stacked = config.reduction * config.mels
+        self.mel_in = nn.Linear(stacked, config.width)
+        self.source_speakers = _speakers(speakers, config.width)
+        self.encoder = Conformer(config.encoder_layers, _block(config))
+        self.variance = Variance(config)
+        self.target_speakers = _speakers(speakers, config.width)
+        self.decoder = Conformer(config.decoder_layers, _block(config))
+        self.mel_out = nn.Linear(config.width, stacked)
+        self.postnet = PostNet(
+            config.mels,
+            config.postnet_channels,
+            config.postnet_layers,
+            config.postnet_kernel,
+            config.postnet_dropout,
+        )
+
+    def forward(self, batch: Batch) -> Outputs:
+        """Predict the target of `batch` given its durations, pitch and energy."""
+        r = self.config.reduction
+        source = self._lay(batch.lengths, batch.mel.shape[1] // r, batch.total)
+        target = self._lay(batch.target_lengths, batch.target_mel.shape[1] // r, batch.target_total)
+        truth = _prosody(batch.target_pitch, batch.target_energy, target, r)
+
+        encoded = self._encode(batch, source)
+        log_duration = self.variance.log_durations(encoded, source)
+        given = _prosody(batch.pitch, batch.energy, source, r)
+        mixed, found = self.variance(
+            encoded, given, stretch(batch.durations, source, target), truth
+        )
+        mel, postnet = self._decode(mixed, batch.target_speaker, target)
+        return Outputs(
+            mel=unstack(_set_out(mel, target), r),
+            postnet=unstack(_set_out(postnet, target), r),
+            log_duration=_set_out(log_duration, source).squeeze(-1),
+            pitch=_set_out(found.pitch, target),
+            energy=_set_out(found.energy, target),
+            source_mask=source.valid,
+            target_mask=target.valid,
+        )
+
+    @torch.no_grad()
+    def generate(self, inputs: Inputs) -> Generated:
+        """Convert `inputs` with predicted durations, pitch and energy.
+
+        Every utterance gets at least one reduced frame. Use `eval()` first: dropout stays on in
+        training mode.
+        """
+        r = self.config.reduction
+        source = self._lay(inputs.lengths, inputs.mel.shape[1] // r, inputs.total)
+        encoded = self._encode(inputs, source)
+        log_duration = _set_out(self.variance.log_durations(encoded, source), source).squeeze(-1)
+        durations = whole_durations(log_duration, source.valid)
+        lengths = durations.sum(1)
+        target = self._lay(lengths, int(lengths.max()), None)
+
+        given = _prosody(inputs.pitch, inputs.energy, source, r)
+        mixed, found = self.variance(encoded, given, stretch(durations, source, target))
+        _, postnet = self._decode(mixed, inputs.target_speaker, target)
+        return Generated(
+            mel=unstack(_set_out(postnet, target), r).float(),
+            lengths=lengths,
+            pitch=_set_out(found.pitch, target).flatten(1).float(),
+            energy=_set_out(found.energy, target).flatten(1).float(),
+            durations=durations,
+        )
+
+    def _lay(self, lengths: Tensor, longest: int, total: int | None) -> Packing:
+        return packing(lengths, longest, self.gap, total)
+
+    def _encode(self, inputs: Inputs, source: Packing) -> Tensor:
+        """Return the encoder's output (Ms, width)."""
+        x = self.mel_in(source.pack(stack(inputs.mel, self.config.reduction)))
+        x = x + self.source_speakers(inputs.source_speaker)[source.utterance]
+        return self.encoder(x, source)  # type: ignore[no-any-return]
+
+    def _decode(self, mixed: Tensor, speaker: Tensor, target: Packing) -> tuple[Tensor, Tensor]:
+        """Return the mel before and after the PostNet, both (Mt, r * mels)."""
+        x = mixed + self.target_speakers(speaker)[target.utterance]
+        mel = self.mel_out(self.decoder(x, target))
+        frames = unstack(mel, self.config.reduction)
+        refined = self.postnet(frames, target.unstacked_real(self.config.reduction))
+        return mel, refined.reshape(mel.shape)
+
+
+class Variance(nn.Module):
+    """The variance converter: from the source's prosody and timing to the target's."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.detach_duration = config.detach_duration
+        self.duration = _predictor(config, config.duration_layers, DURATION_KERNEL, outputs=1)
+        self.pitch = Contour(
+            config, config.pitch_layers, config.pitch_kernel, detach=config.detach_pitch
+        )
+        self.energy = Contour(
+            config, config.energy_layers, config.energy_kernel, detach=config.detach_energy
+        )
+
+    def log_durations(self, encoded: Tensor, source: Packing) -> Tensor:
+        """Predict log(d + 1) of each row of `encoded` (Ms, width): (Ms, 1)."""
+        x = encoded.detach() if self.detach_duration else encoded
+        return self.duration(x, source.real)  # type: ignore[no-any-return]
+
+    def forward(
+        self, encoded: Tensor, given: Prosody, over: Stretch, truth: Prosody | None = None
+    ) -> tuple[Tensor, Prosody]:
+        """Stretch `encoded` (Ms, width) over the target's frames and add the target's prosody.
+
+        `given` is the source's prosody, (Ms, r) each; `truth` the target's, (Mt, r) each: without
+        it the predicted values are used. Returns (Mt, width) and the predictions.
+        """
+        expanded = over(encoded)
+        pitch, energy = truth or (None, None)
+        pitch_added, found_pitch = self.pitch(expanded, given.pitch, over, pitch)
+        energy_added, found_energy = self.energy(expanded, given.energy, over, energy)
+        return expanded + pitch_added + energy_added, Prosody(found_pitch, found_energy)
+
+
+class Contour(nn.Module):
+    """Pitch or energy: reads the source's values, predicts the target's, embeds the target's."""
+
+    def __init__(self, config: ModelConfig, layers: int, kernel: int, *, detach: bool) -> None:
+        super().__init__()
+        self.detach = detach
+        self.source = Conv(config.reduction, config.width, EMBEDDING_KERNEL)
+        self.predictor = _predictor(config, layers, kernel, outputs=config.reduction)
+        self.target = Conv(config.reduction, config.width, EMBEDDING_KERNEL)
+
+    def forward(
+        self, expanded: Tensor, given: Tensor, over: Stretch, truth: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what to add to `expanded` (Mt, width), and the predicted values (Mt, r)."""
+        x = expanded.detach() if self.detach else expanded
+        x = x + over(self.source(given, over.source.real))
+        found = self.predictor(x, over.target.real)
+        values = found if truth is None else truth
+        return self.target(values, over.target.real), found
+
+
+def whole_durations(log_durations: Tensor, valid: Tensor) -> Tensor:
+    """Return max(0, round(exp(x) - 1)) of log(d + 1) (B, S) as int64, 0 where not `valid`.
+
+    An utterance whose durations are all 0 gets one reduced frame, of its longest source frame.
+    """
+    found = torch.round(torch.exp(log_durations.float()) - 1)
+    whole = found.nan_to_num(0).clamp(0, LONGEST_DURATION).long().masked_fill(~valid, 0)
+    longest = log_durations.masked_fill(~valid, -torch.inf).argmax(1)
+    empty = whole.sum(1, keepdim=True) == 0
+    return whole + functional.one_hot(longest, whole.shape[1]) * empty
+
+
+def _set_out(packed: Tensor, place: Packing) -> Tensor:
+    """Return (M, C) as (B, T, C), zero where there is padding."""
+    return place.pad(place.clean(packed))
+
+
+def _prosody(pitch: Tensor, energy: Tensor, place: Packing, reduction: int) -> Prosody:
+    """Lay padded frame values (B, T) end to end in reduced frames."""
+    return Prosody(*(place.pack(stack(each[..., None], reduction)) for each in (pitch, energy)))
+
+
+def _speakers(count: int, width: int) -> nn.Embedding:
+    """Return a table of voices that starts small beside what it is added to."""
+    table = nn.Embedding(count, width)
+    nn.init.normal_(table.weight, std=width**-0.5)
+    return table
+
+
+def _block(config: ModelConfig) -> BlockShape:
+    return BlockShape(
+        width=config.width,
+        attention=config.attention_dim,
+        heads=config.heads,
+        hidden=config.feed_forward * config.width,
+        kernel=config.conv_kernel,
+        dropout=config.dropout,
+    )
+
+
+def _predictor(config: ModelConfig, layers: int, kernel: int, *, outputs: int) -> Predictor:
+    return Predictor(
+        config.width, config.variance_channels, layers, kernel, config.variance_dropout, outputs
+    )
+
+
+def _gap(config: ModelConfig) -> int:
+    """Return the reduced frames between packed utterances: half the widest kernel."""
+    reduced = (config.conv_kernel, config.pitch_kernel, config.energy_kernel)
+    halves = [kernel // 2 for kernel in (*reduced, DURATION_KERNEL, EMBEDDING_KERNEL)]
+    return max(*halves, math.ceil(config.postnet_kernel // 2 / config.reduction))
