@@ -1,0 +1,261 @@
+"""From any recording to the target's voice, with everything a run carries in its folder.
+
+A recording is treated exactly as the dataset's were: trimmed by the version's silence
+settings, measured by corpuskit's code, normalised by the run's statistics.
+
+    >>> converter = Converter.open(workspace, "N2C_28")
+    >>> converted = converter.convert(Path("in.wav"))
+    >>> write_wav(Path("out.wav"), converted.samples, converted.rate)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit import silence
+from corpuskit.audio import Sound, decode, resample
+from corpuskit.config import DatasetConfig
+from corpuskit.errors import BadAudio, BadSetting, unknown
+from corpuskit.features import Features, continuous_log_f0, extract
+from trainer.data import Frames, Normaliser
+from trainer.errors import BadRun
+from trainer.vocoder import GriffinLim, Vocoder
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainer.batches import Inputs
+    from trainer.checkpoint import Checkpoint
+    from trainer.model import FS2VC
+    from trainer.runs import Run
+
+__all__ = ["Converted", "Converter", "targets_by_source", "usable_features"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What became of one recording."""
+
+    samples: Float32  # (n,), full scale is 1.0
+    rate: int  # Hz
+    mel: Float32  # (T, bands) natural log, what the vocoder was given
+    source: str  # speaker the recording was taken for
+    target: str  # speaker it was converted to
+    took: float  # seconds for analysis, model and vocoder
+
+    @property
+    def seconds(self) -> float:
+        """Length of the converted speech."""
+        return len(self.samples) / self.rate
+
+    @property
+    def speed(self) -> float:
+        """How many times faster than real time it was made."""
+        return self.seconds / max(self.took, 1e-9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converter:
+    """A trained model with all it needs to convert."""
+
+    model: FS2VC  # in evaluation mode, on `device`
+    device: torch.device
+    settings: DatasetConfig  # of the dataset the run was trained on
+    normaliser: Normaliser
+    speakers: tuple[str, ...]  # rows of the model's speaker tables
+    vocoder: Vocoder
+    label: str  # names the run in messages
+
+    @classmethod
+    def open(
+        cls, workspace: Path, tag: str, *, checkpoint: str = "best", device: str = "auto"
+    ) -> Self:
+        """Load checkpoint "best", "last" or an epoch's ("100") of a run.
+
+        Raises
+        ------
+        UnknownName, BadRun, CorpuskitError
+            No such run or checkpoint, or it is damaged.
+        """
+        from trainer.runs import open_run
+
+        run = open_run(workspace, tag)
+        return cls.of(run, run.checkpoint(checkpoint), device)
+
+    @classmethod
+    def of(cls, run: Run, checkpoint: Checkpoint, device: str) -> Self:
+        """Load a checkpoint of an opened run."""
+        from trainer.checkpoint import load_weights
+        from trainer.device import pick
+        from trainer.model import FS2VC
+
+        place = pick(device)
+        model = FS2VC(run.config.model, len(run.speakers))
+        try:
+            model.load_state_dict(load_weights(checkpoint))
+        except RuntimeError:  # names or shapes; torch lists them all over many lines
+            raise BadRun(
+                f"the weights of run {run.tag} do not fit this release's model",
+                "convert with the release that trained it",
+            ) from None
+        settings = run.settings
+        return cls(
+            model=model.to(place).eval(),
+            device=place,
+            settings=settings,
+            normaliser=Normaliser(run.statistics, settings.features.energy_gate),
+            speakers=run.speakers,
+            vocoder=GriffinLim(settings.features, settings.audio.rate),
+            label=f"run {run.tag}",
+        )
+
+    def convert(
+        self, recording: Path | Sound, target: str | None = None, source: str | None = None
+    ) -> Converted:
+        """Convert a recording (a file, or decoded samples).
+
+        Parameters
+        ----------
+        target : speaker to convert to; may be left out where the run knows one only
+        source : speaker of the run whose voice the recording is nearest to; the first by name
+            when left out
+
+        Raises
+        ------
+        BadAudio
+            The recording cannot be used; the message names it and says why.
+        BadSetting, UnknownName
+            The target is not named though there are several, or not one of the run's.
+        """
+        began = time.perf_counter()
+        source, target = self.direction(source, target)
+        name = str(recording) if isinstance(recording, Path) else "the recording"
+        try:
+            sound = decode(recording) if isinstance(recording, Path) else recording
+            features = usable_features(sound, self.settings)
+        except BadAudio as error:
+            raise BadAudio(f"{name} {error.problem}", error.remedy or _REMEDY) from None
+        mel = self.mel(features, source, target)
+        if len(mel) < 2:
+            raise BadRun(f"{self.label} made no speech of {name}", "train it longer")
+        samples = self.vocoder(mel)
+        return Converted(
+            samples=samples,
+            rate=self.settings.audio.rate,
+            mel=mel,
+            source=source,
+            target=target,
+            took=time.perf_counter() - began,
+        )
+
+    def direction(self, source: str | None, target: str | None) -> tuple[str, str]:
+        """Return the speakers to convert between, filling in what is left out."""
+        directions = targets_by_source(self.settings, self.speakers)
+        if source is None:
+            fitting = [name for name, targets in directions.items() if target in (None, *targets)]
+            source = min(fitting, default=min(directions))
+        if source not in directions:
+            raise unknown("source speaker", source, directions)
+        targets = directions[source]
+        if target is None and len(targets) > 1:
+            raise BadSetting(
+                f"{self.label} can convert to several speakers: {', '.join(targets)}",
+                f"choose one, e.g. --target {targets[0]}",
+            )
+        target = targets[0] if target is None else target
+        if target not in targets:
+            raise unknown("target speaker", target, targets)
+        return source, target
+
+    def mel(self, features: Features, source: str, target: str) -> Float32:
+        """Convert the kept frames of a recording: (T', bands) natural-log mel.
+
+        Raises
+        ------
+        BadRun
+            The model gives values that are no numbers.
+        """
+        import torch
+
+        frames = self.normaliser.source(features).whole(self.settings.align.reduction)
+        with torch.inference_mode():
+            made = self.model.generate(self._inputs(frames, source, target))
+        length = int(made.lengths[0]) * self.settings.align.reduction
+        mel = self.normaliser.target_mel(made.mel[0, :length].float().cpu().numpy())
+        if not np.isfinite(mel).all():
+            raise BadRun(f"{self.label} gives values that are no numbers", "use another checkpoint")
+        return mel
+
+    def _inputs(self, frames: Frames, source: str, target: str) -> Inputs:
+        import torch
+
+        from trainer.batches import Inputs
+
+        def row(name: str) -> torch.Tensor:
+            return torch.tensor([self.speakers.index(name)])
+
+        return Inputs(
+            mel=torch.from_numpy(frames.mel)[None],
+            pitch=torch.from_numpy(frames.pitch)[None],
+            energy=torch.from_numpy(frames.energy)[None],
+            lengths=torch.tensor([len(frames.pitch) // self.settings.align.reduction]),
+            source_speaker=row(source),
+            target_speaker=row(target),
+        ).to(self.device)
+
+
+_REMEDY = "give a recording of speech"
+
+
+def usable_features(sound: Sound, settings: DatasetConfig) -> Features:
+    """Measure a recording and keep what a build with `settings` would keep of it.
+
+    Raises
+    ------
+    BadAudio
+        Nothing to convert is left; the reasons are those a build sets recordings aside with.
+    """
+    if not sound.samples.any():
+        raise BadAudio("is silent from end to end (every sample is zero)")
+    segmentation = silence.analyse(silence.level_curve(sound), settings.silence)
+    if segmentation.empty:
+        raise BadAudio(
+            "is below the silence thresholds from end to end",
+            f"the dataset's are {settings.silence.head_thresh:g} dBFS for the head and "
+            f"{settings.silence.thresh:g} dBFS for the rest; raise the recording's level",
+        )
+    rate, hop = settings.audio.rate, settings.features.hop_length
+    whole = extract(resample(sound.samples, sound.rate, rate), rate, settings.features)
+    kept = whole.cut(
+        *silence.kept_frames(segmentation, len(sound.samples), sound.rate, len(whole), (rate, hop))
+    )
+    if len(kept) < settings.align.reduction:
+        raise BadAudio(
+            "keeps less than one reduced frame after trimming",
+            f"at least {settings.align.reduction * hop / rate:.3f} s of speech are needed",
+        )
+    if not continuous_log_f0(kept.f0, kept.energy, settings.features.energy_gate).any():
+        raise BadAudio("has no voiced frame")
+    return kept
+
+
+def targets_by_source(
+    settings: DatasetConfig, speakers: tuple[str, ...]
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the target speakers of each source speaker a run was trained on, by name."""
+    directions: dict[str, set[str]] = {}
+    for pair in settings.pairs:
+        ways = [(pair.source, pair.target), (pair.target, pair.source)]
+        for source, target in ways if pair.both else ways[:1]:
+            if source in speakers and target in speakers:
+                directions.setdefault(source, set()).add(target)
+    return {source: tuple(sorted(directions[source])) for source in sorted(directions)}

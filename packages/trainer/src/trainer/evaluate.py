@@ -1,0 +1,276 @@
+"""Score a run on held-out pairs: converted and unconverted, side by side.
+
+Every pair of the eval split is converted from the frames the dataset stored (the very ones
+training saw), turned into sound, and compared with the target's recording. Beside it stand
+what the untouched source scores and what the target's own mel scores through the same
+vocoder. Every pair ends measured or left out with a reason.
+
+Nothing here imports torch at module level: the processes that measure do without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit.audio import decode, digest, write_wav
+from corpuskit.config import to_mapping
+from corpuskit.errors import BadAudio, BadSetting, CorpuskitError
+from corpuskit.files import write_json
+from trainer.lineage import find_leaks, read_heard
+from trainer.metrics import DEFINITIONS, analyse, compare
+from trainer.scores import Evaluation, Utterance, as_mapping, as_result, summarise
+from trainer.vocoder import Vocoder
+
+if TYPE_CHECKING:
+    from corpuskit.config import DatasetConfig
+    from corpuskit.versions import Pair, Recording, Side, Version
+    from trainer.convert import Converter
+
+__all__ = ["evaluate"]
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+SPLIT = "eval"
+
+
+def evaluate(
+    workspace: Path,
+    tag: str,
+    *,
+    spk: str | None = None,
+    checkpoint: str = "best",
+    device: str = "auto",
+    keep_leaks: bool = False,
+    jobs: int = 1,
+) -> Iterator[Utterance | Evaluation]:
+    """Score a run; yields each utterance as it is measured and the evaluation at the end.
+
+    The evaluation is written to runs/TAG/evaluations/, the converted utterances to
+    runs/TAG/samples/eval/, and the means to the run's record.
+
+    Parameters
+    ----------
+    spk : dataset version to take the eval split of; the run's own when left out
+    checkpoint : "best", "last" or an epoch
+    keep_leaks : score pairs the run or its ancestors were trained on, too
+    jobs : processes that measure
+
+    Raises
+    ------
+    CorpuskitError
+        No such run, checkpoint or dataset; one that does not fit the run; no pair to score;
+        recordings that are gone or were changed since the build.
+    """
+    from corpuskit.versions import open_version
+    from trainer.convert import Converter
+    from trainer.runs import add_result, open_run
+
+    run = open_run(workspace, tag)
+    version = open_version(workspace, spk or run.record.dataset.name)
+    _check_same_frames(run.settings, version.settings, f"dataset {version.name}", f"run {tag}")
+    chosen = run.checkpoint(checkpoint)
+    converter = Converter.of(run, chosen, device)
+
+    pairs = version.split(SPLIT)
+    left_out = _unknown_directions(converter, pairs)
+    if not keep_leaks:
+        left_out |= _leaks(run.folder, pairs)
+    scored = [pair for pair in pairs if pair.id not in left_out]
+    _check_any(version, pairs, scored, left_out)
+
+    name = f"{version.name}-{chosen.folder.name}"
+    sounds = run.folder / "samples" / SPLIT / name
+    tasks = list(_tasks(version, scored, converter, sounds))
+    utterances = []
+    for utterance in _measured(tasks, jobs):
+        utterances.append(utterance)
+        yield utterance
+    utterances += [
+        Utterance(pair=pair, distances={}, reason=reason) for pair, reason in left_out.items()
+    ]
+
+    evaluation = Evaluation(
+        run=tag,
+        checkpoint=chosen.folder.name,
+        checkpoint_digest=chosen.state().digests["weights.safetensors"],
+        dataset=version.name,
+        fingerprint=version.fingerprint,
+        split=SPLIT,
+        vocoder=converter.vocoder.name,
+        figures=summarise(utterances),
+        utterances=tuple(sorted(utterances, key=lambda utterance: utterance.pair)),
+        definitions=DEFINITIONS,
+        file=run.folder / "evaluations" / f"{name}.json",
+        sounds=sounds,
+    )
+    write_json(evaluation.file, as_mapping(evaluation))
+    add_result(workspace, tag, name, as_result(evaluation))
+    yield evaluation
+
+
+# ------------------------------------------------------------- what is scored
+
+
+def _check_same_frames(ours: DatasetConfig, theirs: DatasetConfig, name: str, label: str) -> None:
+    """Make sure that a frame of the dataset is what a frame is to the run."""
+
+    def frames(settings: DatasetConfig) -> dict[str, Any]:
+        return {
+            "audio.rate": settings.audio.rate,
+            "align.reduction": settings.align.reduction,
+            **{f"features.{key}": value for key, value in to_mapping(settings.features).items()},
+        }
+
+    wanted, found = frames(ours), frames(theirs)
+    for key, value in wanted.items():
+        if found[key] != value:
+            raise BadSetting(
+                f"{name} does not fit {label}: {key} is {found[key]}, not {value}",
+                "evaluate on a version built with the run's features",
+            )
+
+
+def _leaks(folder: Path, pairs: Sequence[Pair]) -> dict[str, str]:
+    leaks = find_leaks(read_heard(folder), pairs)
+    return dict.fromkeys(leaks.pairs, "leak: the run or an ancestor was trained on this sentence")
+
+
+def _unknown_directions(converter: Converter, pairs: Sequence[Pair]) -> dict[str, str]:
+    directions = {(pair.source.speaker, pair.target.speaker) for pair in pairs}
+    problems = {}
+    for source, target in sorted(directions):
+        try:
+            converter.direction(source, target)
+        except CorpuskitError:
+            problems[source, target] = f"the run was not trained to convert {source} to {target}"
+    return {
+        pair.id: problems[pair.source.speaker, pair.target.speaker]
+        for pair in pairs
+        if (pair.source.speaker, pair.target.speaker) in problems
+    }
+
+
+def _check_any(
+    version: Version, pairs: Sequence[Pair], scored: Sequence[Pair], left_out: Mapping[str, str]
+) -> None:
+    if not pairs:
+        raise BadSetting(
+            f"dataset {version.name} has no eval pairs", "build a version with --set split.eval=N"
+        )
+    if not scored:
+        reasons = "; ".join(sorted(set(left_out.values())))
+        raise BadSetting(
+            f"no eval pair of dataset {version.name} can be scored ({reasons})",
+            "choose another --spk, or --keep-leaks to score trained sentences all the same",
+        )
+
+
+# ------------------------------------------------------------------ measuring
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """All that a process needs to measure one pair; no model."""
+
+    pair: str
+    source: _Excerpt
+    target: _Excerpt
+    converted_mel: Float32  # (T', bands)
+    target_mel: Float32  # (T, bands)
+    vocoder: Vocoder
+    rate: int  # Hz, of the vocoder's samples
+    sound: Path  # where the converted utterance goes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Excerpt:
+    """The kept part of a recording's file."""
+
+    name: str  # of the recording, for messages
+    path: Path
+    digest: str  # of the samples the dataset was built from
+    span: tuple[int, int]  # samples
+
+    def read(self) -> tuple[Float64, int]:
+        """Return the kept samples and their rate."""
+        try:
+            sound = decode(self.path)
+        except BadAudio as error:
+            raise CorpuskitError(
+                f"{self.name}: {self.path} {error.problem}",
+                "evaluation compares with the recordings themselves; bring the corpus back",
+            ) from None
+        if digest(sound) != self.digest:
+            raise CorpuskitError(
+                f"{self.name}: {self.path} has changed since the dataset was built",
+                "bring the recording back, or build a new version",
+            )
+        return sound.samples[slice(*self.span)], sound.rate
+
+
+def _tasks(
+    version: Version, pairs: Sequence[Pair], converter: Converter, sounds: Path
+) -> Iterator[_Task]:
+    recordings = {recording.id: recording for recording in version.recordings}
+    for pair in pairs:
+        source, target = pair.source, pair.target
+        yield _Task(
+            pair=pair.id,
+            source=_excerpt(version, recordings[source.recording], source),
+            target=_excerpt(version, recordings[target.recording], target),
+            converted_mel=converter.mel(version.features(source), source.speaker, target.speaker),
+            target_mel=version.features(target).mel,
+            vocoder=converter.vocoder,
+            rate=version.settings.audio.rate,
+            sound=sounds / f"{source.speaker}-{target.speaker}-{pair.sentence}.wav",
+        )
+
+
+def _excerpt(version: Version, recording: Recording, side: Side) -> _Excerpt:
+    path = version.source_path(recording)
+    if not path.is_file():
+        raise CorpuskitError(
+            f"dataset {version.name}, recording {recording.id}: {path} does not exist",
+            "evaluation compares with the recordings themselves; bring the corpus back",
+        )
+    return _Excerpt(
+        name=f"dataset {version.name}, recording {recording.id}",
+        path=path,
+        digest=recording.digest,
+        span=side.samples,
+    )
+
+
+def _measured(tasks: Sequence[_Task], jobs: int) -> Iterator[Utterance]:
+    """Measure in order, in `jobs` processes."""
+    from joblib import Parallel, delayed
+
+    results = Parallel(n_jobs=jobs, return_as="generator")(delayed(_measure)(t) for t in tasks)
+    yield from results
+
+
+def _measure(task: _Task) -> Utterance:
+    """Turn mels into sound and measure all columns; writes the converted utterance."""
+    converted = task.vocoder(task.converted_mel)
+    write_wav(task.sound, converted, task.rate)
+    sounds: dict[str, tuple[npt.NDArray[Any], int]] = {
+        "unconverted": task.source.read(),
+        "converted": (converted, task.rate),
+        "copy_synthesis": (task.vocoder(task.target_mel), task.rate),
+    }
+    reference = analyse(*task.target.read())
+    distances = {}
+    for column, sound in sounds.items():
+        try:
+            distances[column] = compare(analyse(*sound), reference)
+        except BadAudio as error:
+            reason = f"{column} {error.problem}"
+            return Utterance(pair=task.pair, distances={}, reason=reason)
+    return Utterance(pair=task.pair, distances=distances)
