@@ -124,10 +124,14 @@ def _check_riff(file: io.BufferedReader, size: int) -> None:
 
 
 def digest(sound: Sound) -> str:
-    """Return the recording's identity: SHA-256 over rate and mono samples (64 hex digits)."""
-    integers = np.round(sound.samples * 32768) if sound.subtype in _EIGHT_OR_SIXTEEN_BIT else None
-    if integers is not None and np.array_equal(integers, sound.samples * 32768):
-        form, data = "int16", integers.astype("<i2").tobytes()
+    """Return the recording's identity: SHA-256 over rate and mono samples (64 hex digits).
+
+    Samples that fit 16 bits are hashed as such, however many bits the file spends on them.
+    """
+    scaled = sound.samples * 32768
+    steps = np.round(scaled)
+    if ((steps == scaled) & (steps >= -32768) & (steps <= 32767)).all():
+        form, data = "int16", steps.astype("<i2").tobytes()
     else:
         form, data = "float64", sound.samples.astype("<f8").tobytes()
     hasher = hashlib.sha256(f"{form} {sound.rate} {len(sound.samples)}\n".encode())
