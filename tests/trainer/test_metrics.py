@@ -224,6 +224,12 @@ def test_every_figure_has_a_definition_of_its_own() -> None:
     assert len(set(metrics.DEFINITIONS.values())) == len(metrics.DEFINITIONS)
 
 
+def test_every_definition_is_documented() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+    assert [name for name in metrics.DEFINITIONS.values() if f"`{name}`" not in text] == []
+
+
 # --------------------------------------------------------------------- real speech
 
 

@@ -108,7 +108,7 @@ def _level(envelope: Float64) -> Float64:
     """Return the mean power of each frame of an envelope (T, bins), in dB."""
     weights = np.full(envelope.shape[1], 2.0)
     weights[[0, -1]] = 1.0  # DC and Nyquist stand once in the two-sided spectrum
-    return np.asarray(10 * np.log10(envelope @ weights / weights.sum()))
+    return np.asarray(10 * np.log10(np.einsum("tk,k->t", envelope, weights) / weights.sum()))
 
 
 def mel_cepstrum(envelope: Float64, order: int, alpha: float) -> Float64:
@@ -118,9 +118,11 @@ def mel_cepstrum(envelope: Float64, order: int, alpha: float) -> Float64:
     `sp2mc`. exp(c0 + sum c_m cos(m w~)) is the magnitude at the warped frequency w~.
     """
     cepstrum = np.fft.irfft(np.log(envelope), axis=1)[:, : envelope.shape[1]]
-    # One-sided cosine series of the log *magnitude*: half of log power, both sides added.
+    # The log magnitude is half of log power, in whose cosine series inner terms stand twice.
     cepstrum[:, [0, -1]] /= 2
-    return np.asarray(cepstrum @ frequency_transform(cepstrum.shape[1], order, alpha).T)
+    transform = frequency_transform(cepstrum.shape[1], order, alpha)
+    # einsum, not a matrix product: the same bits whatever the number of threads
+    return np.asarray(np.einsum("tn,mn->tm", cepstrum, transform))
 
 
 @cache
