@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,14 @@ from corpuskit.config import DatasetConfig, to_mapping
 from trainer.errors import BadRun
 from trainer.identity import differences
 from trainer.runs import Run, list_runs, open_run
+from trainer.schedule import peak
 
 if TYPE_CHECKING:
     from corpuskit.versions import Version
+    from trainer.config import RunConfig
     from trainer.lineage import Leaks
 
-__all__ = ["on_features", "on_leaks", "on_near_runs"]
+__all__ = ["on_features", "on_leaks", "on_near_runs", "on_schedule"]
 
 
 def on_leaks(leaks: Leaks, version: Version, *, keep: bool) -> list[str]:
@@ -52,6 +55,18 @@ def on_features(version: Version, parent: Run | None) -> list[str]:
         f"{key} is {ours}, but the parent's dataset had {theirs}: the parent's weights were "
         "learnt on other features"
         for key, (theirs, ours) in changed.items()
+    ]
+
+
+def on_schedule(config: RunConfig, pairs: int, first_step: int) -> list[str]:
+    """Point out a training that ends before its learning rate has peaked."""
+    steps = first_step + math.ceil(pairs / config.train.batch_size) * config.train.epochs
+    rate, step = peak(config.optim.warm_up, config.optim.cap)
+    if steps >= step:
+        return []
+    return [
+        f"the training ends at step {steps:,}, before the learning rate peaks ({rate:.2e} at step "
+        f"{step:,}): more epochs, or a smaller optim.warm_up (now {config.optim.warm_up:,})"
     ]
 
 

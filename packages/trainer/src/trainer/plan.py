@@ -128,6 +128,7 @@ def plan(request: Request) -> Plan:
         notes=(
             *notes.on_leaks(leaks, version, keep=request.keep_leaks),
             *notes.on_features(version, ancestor.run if ancestor else None),
+            *notes.on_schedule(config, len(version.split("train")), _first_step(ancestor)),
             *notes.on_near_runs(request.workspace, parts),
         ),
     )
@@ -208,6 +209,11 @@ def _statistics(
             "--set train.statistics=own",
         )
     return ancestor.run.statistics, runs.StatisticsPart(choice="parent", dataset=origin)
+
+
+def _first_step(ancestor: Ancestor | None) -> int:
+    """Return the steps the schedule already has behind it."""
+    return ancestor.state.step if ancestor is not None and ancestor.keep_optim else 0
 
 
 def _parent_part(ancestor: Ancestor | None) -> dict[str, Any] | None:

@@ -1,0 +1,200 @@
+"""Runs, epochs and results in words, for the terminal. Pure text, no printing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainer.runs import Run
+
+if TYPE_CHECKING:
+    from trainer.convert import Converted
+    from trainer.loop import Ended
+    from trainer.scores import Evaluation
+
+__all__ = [
+    "as_mapping",
+    "began",
+    "closing",
+    "converted",
+    "epoch_line",
+    "evaluated",
+    "length",
+    "listing",
+    "shown",
+    "table",
+]
+
+
+def length(seconds: float) -> str:
+    """Say a length in the unit people use for it: "12.3 s", "4.1 min", "2.31 h"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.2f} h"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lay out rows in columns."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    for row in (header, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+# -------------------------------------------------------------------- training
+
+
+def began(run: Run) -> Iterator[str]:
+    """Say what is about to be trained, on what, from what."""
+    record = run.record
+    counts = record.dataset.pairs
+    pairs = ", ".join(f"{counts[split]:,} {split}" for split in ("train", "dev", "eval"))
+    yield f"run {run.tag}: dataset {record.dataset.name} ({pairs} pairs)"
+    yield (
+        f"model {run.config.model.kind}, {record.parameters / 1e6:.2f} M parameters, "
+        f"{record.sessions[-1].device}, {record.precision}"
+    )
+    yield from _parent(run)
+    if record.again_of is not None:
+        yield f"again: the same training as run {record.again_of}"
+
+
+def _parent(run: Run) -> Iterator[str]:
+    parent, statistics = run.record.parent, run.record.statistics
+    if parent is not None:
+        yield (
+            f"fine-tuned from run {parent.tag}, epoch {parent.epoch}: {parent.loaded} tensors "
+            f"taken over, {len(parent.left)} remarks, optimiser {parent.optimiser}"
+        )
+        yield from (f"  {line}" for line in parent.left)
+    owner = "the dataset's own" if statistics.choice == "own" else "the parent's"
+    yield f"normalised by {owner} statistics (of dataset {statistics.dataset})"
+
+
+def epoch_line(row: Mapping[str, Any], epochs: int, *, best: bool) -> str:
+    """Say how an epoch went."""
+    return (
+        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  step {row['step']:,}  "
+        f"lr {row['lr']:.2e}  train {row['train']['total']:.4f}  dev {row['dev']['total']:.4f}"
+        + ("  best" if best else "")
+    )
+
+
+def closing(run: Run, ended: Ended, seconds: float, speech: float) -> str:
+    """Close a training in one sentence; `speech` is one epoch's, in seconds."""
+    state = ended.state
+    best = (
+        ""
+        if state.best_loss is None
+        else f", best dev loss {state.best_loss:.4f} at epoch {state.best_epoch}"
+    )
+    if ended.stopped:
+        within = f" and {state.batch} batches" if state.batch else ""
+        return (
+            f"Stopped run {run.tag} by {ended.stopped} after {state.epoch} epochs{within}{best}: "
+            f"all is saved, `trainer resume {run.tag}` goes on."
+        )
+    pairs = run.record.dataset.pairs["train"]
+    return (
+        f"Trained run {run.tag}: {state.epoch:,} epochs, {state.step:,} steps over {pairs:,} pairs "
+        f"({length(speech)} of speech){best}, in {length(seconds)}."
+    )
+
+
+# ------------------------------------------------------------------ list, show
+
+
+HEADER = ("run", "dataset", "parent", "status", "epochs", "best dev loss", "time", "identity")
+
+
+def listing(runs: Sequence[Run]) -> Iterator[str]:
+    """Return the table of runs."""
+    yield from table(HEADER, [_row(run) for run in runs])
+
+
+def _row(run: Run) -> list[str]:
+    record = run.record
+    parent = f"{record.parent.tag}@{record.parent.epoch}" if record.parent else "-"
+    best = "-" if record.best_loss is None else f"{record.best_loss:.4f} @{record.best_epoch}"
+    return [
+        run.tag,
+        record.dataset.name,
+        parent,
+        run.status,
+        f"{record.epoch}/{record.epochs}",
+        best,
+        length(record.seconds),
+        record.identity[:12],
+    ]
+
+
+def as_mapping(run: Run) -> dict[str, Any]:
+    """Return a run's record as plain JSON values, with the status as it is now."""
+    return {**dataclasses.asdict(run.record), "status": run.status}
+
+
+def shown(run: Run, rows: Sequence[Mapping[str, Any]], checkpoints: Sequence[str]) -> Iterator[str]:
+    """Describe one run."""
+    record = run.record
+    yield from began(run)
+    yield f"status {run.status}" + (f": {record.problem}" if record.problem else "")
+    yield f"identity {record.identity}"
+    yield f"created {record.created}, {len(record.sessions)} sessions, {length(record.seconds)}"
+    if record.leaks.pairs:
+        told = "counted in scores" if record.leaks.kept else "left out of scores"
+        yield f"leaks: {len(record.leaks.pairs)} held-out pairs the ancestors knew, {told}"
+    if record.leaks.other_voice:
+        yield f"heard before in other voices: {record.leaks.other_voice} held-out pairs"
+    yield "settings:"
+    yield from (f"  {key} = {value}" for key, value in _flat(record.parts["config"]).items())
+    yield f"checkpoints: {', '.join(checkpoints)}"
+    best = [row for row in rows if row["epoch"] == record.best_epoch]
+    for row in {row["epoch"]: row for row in (*best, *rows[-3:])}.values():
+        yield epoch_line(row, record.epochs, best=row["epoch"] == record.best_epoch)
+    for name, result in record.results.items():
+        yield f"evaluated {name}: {_figures(result)}"
+
+
+def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        f"{table}.{key}": value
+        for table, values in mapping.items()
+        for key, value in values.items()
+    }
+
+
+def _figures(result: Mapping[str, Any]) -> str:
+    """Say each figure as unconverted -> converted, under its definition's name."""
+    before, after = result["unconverted"], result["converted"]
+    return ", ".join(f"{name} {_number(before[name])} -> {_number(after[name])}" for name in after)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+# ----------------------------------------------------------- evaluate, convert
+
+
+def evaluated(evaluation: Evaluation) -> str:
+    """Close an evaluation in one sentence."""
+    told = []
+    for metric, words in (("mcd", "MCD {} -> {} dB"), ("log_f0_rmse", "log F0 RMSE {} -> {}")):
+        means = [evaluation.figures[column][metric].mean for column in ("unconverted", "converted")]
+        told.append(words.format(*("-" if mean is None else f"{mean:.3f}" for mean in means)))
+    return (
+        f"Evaluated run {evaluation.run} on {evaluation.measured:,} {evaluation.split} pairs of "
+        f"dataset {evaluation.dataset}: {', '.join(told)} (unconverted -> converted)."
+    )
+
+
+def converted(result: Converted, name: str) -> str:
+    """Close a conversion in one sentence."""
+    return (
+        f"Converted {result.source} -> {result.target}: {name}, {result.seconds:.2f} s of speech "
+        f"in {result.took:.2f} s ({result.speed:.1f}x real time)."
+    )
