@@ -200,13 +200,12 @@ def _stored_alignment(
         target_silences=silences[1],
         normalise=settings.align.normalise,
     )
+    pitches = [continuous_log_f0(view.f0, view.energy, gate) for view in views]
     arrays: dict[str, npt.NDArray[Any]] = {
         "durations": alignment.durations,
         "cost": np.array([alignment.cost], dtype=np.float32),
-        "moments": np.stack([moments(view, gate) for view in views]),
-        "voiced": np.array(
-            [continuous_log_f0(v.f0, v.energy, gate).any() for v in views], dtype=np.int32
-        ),
+        "moments": np.stack([moments(*each) for each in zip(views, pitches, strict=True)]),
+        "voiced": np.array([pitch.any() for pitch in pitches], dtype=np.int32),
     }
     store.put(key, arrays)
     return arrays, True

@@ -78,7 +78,10 @@ class Store:
 
     def path(self, name: str) -> Path:
         """Return where the object `name` (64 hex digits) lives."""
-        return Path(f"{self.workspace}/objects/{name[:2]}/{name[2:]}.safetensors")
+        return Path(self._location(name))
+
+    def _location(self, name: str) -> str:
+        return f"{self.workspace}/objects/{name[:2]}/{name[2:]}.safetensors"
 
     def put(self, key: Key, arrays: Arrays) -> str:
         """Store `arrays` under `key`; returns the object's name."""
@@ -103,26 +106,26 @@ class Store:
             It is missing or damaged (a digest, length or key that does not fit).
 
         """
-        return _arrays(self._checked(name), name)
+        raw, header = self._checked(name)
+        return _arrays(raw, header, name)
 
     def key_parts(self, name: str) -> dict[str, Any]:
         """Return the key an object was stored under (checked as in `get`)."""
-        raw = self._checked(name)
-        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+        _, header = self._checked(name)
         parts: dict[str, Any] = json.loads(header["__metadata__"]["key"])
         return parts
 
     def sound(self, name: str) -> bool:
         """Tell whether an object exists and is undamaged, without keeping its content."""
         try:
-            with open(self.path(name), "rb", buffering=0) as file:  # noqa: PTH123 - hot path
+            with open(self._location(name), "rb", buffering=0) as file:  # noqa: PTH123 - hot path
                 first = file.read(_CHUNK)
-                hasher, expected, key = _begin(first, name)
+                hasher, expected, header = _begin(first, name)
                 while chunk := file.read(_CHUNK):
                     hasher.update(chunk)
         except (BadVersion, OSError):
             return False
-        return hasher.hexdigest() == expected and _named(key) == name
+        return hasher.hexdigest() == expected and _named(header) == name
 
     def names(self) -> Iterator[str]:
         """Yield the names of all objects present, sorted."""
@@ -130,25 +133,27 @@ class Store:
             if not path.name.startswith("."):
                 yield path.parent.name + path.stem
 
-    def _checked(self, name: str) -> bytes:
+    def _checked(self, name: str) -> tuple[bytes, dict[str, Any]]:
+        """Read an object whole; return its bytes and its header."""
         try:
-            raw = self.path(name).read_bytes()
+            with open(self._location(name), "rb", buffering=0) as file:  # noqa: PTH123 - hot path
+                raw = file.readall()
         except FileNotFoundError:
             raise BadVersion(f"object {name[:12]} is missing") from None
         except OSError as error:
             raise BadVersion(f"object {name[:12]} cannot be read: {error.strerror}") from None
-        hasher, expected, key = _begin(raw, name)
+        hasher, expected, header = _begin(raw, name)
         if hasher.hexdigest() != expected:
             raise BadVersion(f"object {name[:12]} is damaged: its content does not fit its digest")
-        if _named(key) != name:
+        if _named(header) != name:
             raise BadVersion(f"object {name[:12]} is damaged: it holds another object's content")
-        return raw
+        return raw, header
 
 
-def _begin(raw: bytes, name: str) -> tuple[Any, str, str]:
+def _begin(raw: bytes, name: str) -> tuple[Any, str, dict[str, Any]]:
     """Start hashing an object of which `raw` holds at least the header.
 
-    Returns the hasher fed with `raw` (its own digest blanked), that digest, and the key.
+    Returns the hasher fed with `raw` (its own digest blanked), that digest, and the header.
     """
     header_end = 8 + int.from_bytes(raw[:8], "little")
     found = _DIGEST.search(raw, 8, header_end) if header_end <= len(raw) else None
@@ -158,13 +163,15 @@ def _begin(raw: bytes, name: str) -> tuple[Any, str, str]:
     hasher.update(_BLANK)
     hasher.update(memoryview(raw)[found.end(1) :])
     try:
-        key = json.loads(raw[8:header_end])["__metadata__"]["key"]
-    except (ValueError, KeyError, TypeError):
+        header: dict[str, Any] = json.loads(raw[8:header_end])
+    except ValueError:
         raise BadVersion(f"object {name[:12]} is damaged: its header is not ours") from None
-    return hasher, found.group(1).decode(), str(key)
+    return hasher, found.group(1).decode(), header
 
 
-def _named(key: str) -> str:
+def _named(header: dict[str, Any]) -> str:
+    """Return the name an object's own key asks for."""
+    key = str(header.get("__metadata__", {}).get("key"))
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -178,11 +185,11 @@ _DTYPES = {
 }
 
 
-def _arrays(raw: bytes, name: str) -> dict[str, npt.NDArray[Any]]:
+def _arrays(raw: bytes, header: dict[str, Any], name: str) -> dict[str, npt.NDArray[Any]]:
     """View the tensors of checked safetensors bytes without copying them."""
     header_end = 8 + int.from_bytes(raw[:8], "little")
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for tensor, entry in json.loads(raw[8:header_end]).items():
+    for tensor, entry in header.items():
         if tensor == "__metadata__":
             continue
         begin, end = entry["data_offsets"]

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -123,8 +124,9 @@ class Index:
 
     def get(self, path: Path) -> Facts | None:
         """Return the facts of an unchanged file, or None."""
-        entry = self._entries.get(str(path))
-        if entry is None or entry[0] != _stamp(path):
+        name = str(path)
+        entry = self._entries.get(name)
+        if entry is None or entry[0] != _stamp(name):
             return None
         return Facts(**entry[1])
 
@@ -141,9 +143,9 @@ class Index:
             write_file(self._path, f"{seal}\n{text}".encode(), durable=False)
 
 
-def _stamp(path: Path) -> list[int] | None:
+def _stamp(path: Path | str) -> list[int] | None:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - hot path
     except OSError:
         return None
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from corpuskit.features import Features, continuous_log_f0
+from corpuskit.features import Features
 
 __all__ = ["SideStatistics", "Statistics", "moments", "pooled"]
 
@@ -40,10 +40,13 @@ class Statistics:
     target: SideStatistics
 
 
-def moments(features: Features, gate: float) -> Float64:
-    """Return sums and sums of squares of mel bands, pitch and energy: (2, bands + 2)."""
+def moments(features: Features, pitch: npt.NDArray[np.float32]) -> Float64:
+    """Return sums and sums of squares of mel bands, pitch and energy: (2, bands + 2).
+
+    `pitch` is the frames' continuous log F0 (T,).
+    """
     mel = features.mel.astype(np.float64)
-    pitch = continuous_log_f0(features.f0, features.energy, gate).astype(np.float64)
+    pitch = pitch.astype(np.float64)
     energy = np.log(features.energy).astype(np.float64)
     return np.array(
         [
