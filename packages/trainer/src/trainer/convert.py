@@ -108,6 +108,7 @@ class Converter:
                 "convert with the release that trained it",
             ) from None
         settings = run.settings
+        _load_libraries(settings)
         return cls(
             model=model.to(place).eval(),
             device=place,
@@ -214,6 +215,12 @@ class Converter:
 
 
 _REMEDY = "give a recording of speech"
+
+
+def _load_libraries(settings: DatasetConfig) -> None:
+    """Have what measures sound loaded, which takes longer than converting an utterance."""
+    rate = settings.audio.rate
+    extract(np.zeros(rate), rate, settings.features)
 
 
 def usable_features(sound: Sound, settings: DatasetConfig) -> Features:

@@ -134,11 +134,9 @@ class _Transform:
     """
 
     def __init__(self, settings: FeatureConfig, frames: int) -> None:
-        from scipy.signal import get_window
-
         self._n_fft, self._hop, self._frames = settings.n_fft, settings.hop_length, frames
         margin = settings.n_fft - settings.win_length
-        window = get_window("hann", settings.win_length, fftbins=True)
+        window = np.hanning(settings.win_length + 1)[:-1]  # periodic, as in corpuskit.features
         self._window = np.pad(window, (margin // 2, margin - margin // 2)).astype(np.float32)
         squares = np.broadcast_to(self._window**2, (frames, self._n_fft))
         self._weight: Float32 = np.reciprocal(np.maximum(self._overlap(squares), np.float32(1e-3)))
