@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 import tomllib
 import types
 import typing
@@ -106,7 +107,7 @@ def _convert_union(hint: Any, value: Any, where: str, key: str) -> Any:
         return None
     for option in options:  # the exact type first, so that 3 stays an int in int | float
         if option is not type(None) and type(value) is option:
-            return value
+            return _convert(option, value, where, key)
     first = next(option for option in options if option is not type(None))
     return _convert(first, value, where, key)
 
@@ -138,13 +139,12 @@ def _convert_dict(hint: Any, value: Any, where: str, key: str) -> Any:
 
 
 def _convert_plain(hint: Any, value: Any, where: str, key: str) -> Any:
-    if hint is float and type(value) is int:
-        value = float(value)
-    if type(value) is not hint:
+    whole = hint is float and type(value) is int
+    if not whole and type(value) is not hint:
         raise BadSetting(f"{where}: {key} must be {_TYPE_NAMES[hint]}, not {value!r}")
-    if hint is float and not abs(value) < float("inf"):
+    if hint is float and not abs(value) <= sys.float_info.max:  # NaN compares false as well
         raise BadSetting(f"{where}: {key} must be a finite number, not {value!r}")
-    return value
+    return float(value) if whole else value
 
 
 _TYPE_NAMES = {
@@ -196,9 +196,10 @@ def _copy(value: Any) -> Any:
 
 def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        read = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return read["value"] if len(read) == 1 else text  # several lines are no single value
 
 
 # ------------------------------------------------------------------ TOML files
