@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from corpuskit.config import PairConfig, SplitConfig
 from corpuskit.errors import BadSetting
@@ -102,4 +103,5 @@ def split_sentences(sentences: Iterable[str], settings: SplitConfig) -> dict[str
 
 def _count(wanted: int | float, total: int) -> int:
     """Turn a count or a share into a count; a share above 0 gives at least one sentence."""
-    return wanted if isinstance(wanted, int) else math.ceil(wanted * total)
+    # As written: 0.07 of 100 is 7, though the product of the two floats is a little more.
+    return wanted if isinstance(wanted, int) else math.ceil(Fraction(str(wanted)) * total)
