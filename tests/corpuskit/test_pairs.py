@@ -1,0 +1,203 @@
+"""Pairs and splits: what belongs together, and that a sentence stays where it was drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from corpuskit.config import PairConfig, SplitConfig
+from corpuskit.errors import BadSetting
+from corpuskit.layouts import Found
+from corpuskit.pairs import Candidate, candidates, directions, split_sentences
+
+
+def found(speaker: str, sentence: str, problem: str = "") -> Found:
+    return Found(
+        id=f"{speaker}/{sentence}",
+        speaker=speaker,
+        sentence=sentence,
+        corpus="x",
+        relative=f"{speaker}/{sentence}.wav",
+        path=Path(f"{speaker}/{sentence}.wav"),
+        problem=problem,
+    )
+
+
+def ids(pairs: list[Candidate]) -> list[str]:
+    return [pair.id for pair in pairs]
+
+
+# ----------------------------------------------------------------------------- pairs
+
+speakers = st.sampled_from("ABCD")
+spoken = st.sets(st.tuples(speakers, st.sampled_from(["s1", "s2", "s3", "s4", "s5"])))
+pairings = st.lists(
+    st.tuples(speakers, speakers, st.booleans()).filter(lambda pair: pair[0] != pair[1]),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(spoken, pairings)
+def test_a_pair_is_every_sentence_that_both_have_said(
+    said: set[tuple[str, str]], wanted: list[tuple[str, str, bool]]
+) -> None:
+    pairs = [PairConfig(source=a, target=b, both=both) for a, b, both in wanted]
+
+    made = candidates([found(*one) for one in sorted(said)], pairs)
+
+    asked = {(a, b) for a, b, _ in wanted} | {(b, a) for a, b, both in wanted if both}
+    expected = {
+        f"{a}>{b}/{sentence}"
+        for a, b in asked
+        for sentence in ("s1", "s2", "s3", "s4", "s5")
+        if (a, sentence) in said and (b, sentence) in said
+    }
+    assert ids(made) == sorted(expected)
+    for pair in made:
+        assert pair.sentence == pair.source.sentence == pair.target.sentence
+        assert pair.id == f"{pair.source.speaker}>{pair.target.speaker}/{pair.sentence}"
+
+
+def test_every_voice_into_every_other_by_name() -> None:
+    recordings = [found(speaker, "s1") for speaker in "ABC"]
+    pairs = [PairConfig(source="A", target="B", both=True), PairConfig(source="C", target="A")]
+
+    assert directions(pairs) == [("A", "B"), ("B", "A"), ("C", "A")]
+    assert ids(candidates(recordings, pairs)) == ["A>B/s1", "B>A/s1", "C>A/s1"]
+
+
+def test_a_direction_asked_for_twice_is_one() -> None:
+    pairs = [
+        PairConfig(source="A", target="B", both=True),
+        PairConfig(source="B", target="A"),
+        PairConfig(source="A", target="B"),
+    ]
+
+    assert directions(pairs) == [("A", "B"), ("B", "A")]
+
+
+def test_what_has_no_partner_or_a_problem_is_in_no_pair() -> None:
+    recordings = [
+        found("A", "alone"),
+        found("A", "twice", problem="shares its stem with 1 other file(s)"),
+        found("B", "twice"),
+        found("A", "good"),
+        found("B", "good"),
+        found("C", "alone"),
+    ]
+
+    assert ids(candidates(recordings, [PairConfig(source="A", target="B")])) == ["A>B/good"]
+    assert candidates(recordings, [PairConfig(source="A", target="D")]) == []
+
+
+# ---------------------------------------------------------------------------- splits
+
+names = st.text("abcdefghijklmnop_0123456789", min_size=1, max_size=6)
+
+
+@settings(max_examples=80)
+@given(st.sets(names, min_size=3, max_size=60), st.sets(names, max_size=40), st.data())
+def test_more_sentences_move_others_only_at_the_margin(
+    few: set[str], more: set[str], data: st.DataObject
+) -> None:
+    dev = data.draw(st.integers(0, len(few) - 1))
+    held_out = data.draw(st.integers(0, len(few) - 1 - dev))
+    counts = SplitConfig(dev=dev, eval=held_out)
+
+    before, after = split_sentences(few, counts), split_sentences(few | more, counts)
+
+    for splits in (before, after):
+        counted = Counter(splits.values())
+        assert (counted["dev"], counted["eval"]) == (dev, held_out)
+    moved = {(before[s], after[s]) for s in few if before[s] != after[s]}
+    assert moved <= {("dev", "train"), ("eval", "train")}
+    for split in ("dev", "eval"):
+        left = {s for s in few if before[s] == split != after[s]}
+        came = {s for s in more - few if after[s] == split}
+        assert len(left) == len(came)
+
+
+@given(st.lists(names, min_size=4, max_size=40), st.randoms(use_true_random=False))
+def test_neither_order_nor_repetition_matters(sentences: list[str], random) -> None:
+    assume(len(set(sentences)) >= 4)
+    shuffled = [*sentences, sentences[0]]
+    random.shuffle(shuffled)
+
+    assert split_sentences(shuffled, SplitConfig(dev=1, eval=2)) == split_sentences(
+        sentences, SplitConfig(dev=1, eval=2)
+    )
+
+
+def test_a_sentence_is_in_one_split_whichever_voices_say_it() -> None:
+    names = [f"s{k:02d}" for k in range(30)]
+    counts = SplitConfig(dev=5, eval=5)
+    two = candidates(
+        [found(s, n) for s in "AB" for n in names], [PairConfig(source="A", target="B")]
+    )
+    many = candidates(
+        [found(s, n) for s in "BCDE" for n in names],
+        [PairConfig(source=a, target=b, both=True) for a, b in ("CD", "DE", "BC")],
+    )
+
+    splits = [split_sentences((pair.sentence for pair in pairs), counts) for pairs in (two, many)]
+
+    assert len(many) == 6 * len(two)
+    assert splits[0] == splits[1]
+
+
+def test_the_draw_is_the_same_in_every_release() -> None:
+    # Ranks are SHA-256 of "split/" + sentence: eval is the lowest, dev the highest.
+    names = [f"arctic_a{k:04d}" for k in range(1, 13)]
+
+    splits = split_sentences(names, SplitConfig(dev=3, eval=2))
+
+    assert {s for s in names if splits[s] == "eval"} == {"arctic_a0008", "arctic_a0012"}
+    assert {s for s in names if splits[s] == "dev"} == {
+        "arctic_a0001",
+        "arctic_a0003",
+        "arctic_a0007",
+    }
+
+
+@pytest.mark.parametrize(
+    ("share", "total", "count"),
+    [
+        (0.1, 30, 3),
+        (0.1, 31, 4),
+        (0.07, 100, 7),  # 0.07 * 100 is 7.000000000000001
+        (0.29, 100, 29),  # and 0.29 * 100 is 28.999999999999996
+        (0.05, 3, 1),
+        (1e-09, 50, 1),
+        (0.0, 50, 0),
+    ],
+)
+def test_a_share_is_counted_as_written_and_rounded_up(share: float, total: int, count: int) -> None:
+    names = [f"s{k}" for k in range(total)]
+
+    by_dev = split_sentences(names, SplitConfig(dev=share, eval=0))
+    by_eval = split_sentences(names, SplitConfig(dev=0, eval=share))
+
+    assert list(by_dev.values()).count("dev") == count
+    assert list(by_eval.values()).count("eval") == count
+
+
+def test_counts_of_nothing_leave_all_for_training() -> None:
+    assert set(split_sentences(["a", "b"], SplitConfig(dev=0, eval=0)).values()) == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("dev", "held_out", "total"), [(5, 5, 10), (0, 10, 10), (50, 0, 10), (0.9, 0.1, 10), (1, 1, 1)]
+)
+def test_a_draw_that_leaves_nothing_to_train_on_is_refused(
+    dev: float, held_out: float, total: int
+) -> None:
+    with pytest.raises(BadSetting) as caught:
+        split_sentences([f"s{k}" for k in range(total)], SplitConfig(dev=dev, eval=held_out))
+
+    assert f"there are {total} usable sentences" in caught.value.problem
+    assert "--set split.dev=N" in caught.value.remedy
