@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import fields, replace
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_batches_of_a_group_do_not_overlap_in_length(
             (min(lengths[i] for i in batch), max(lengths[i] for i in batch))
             for batch in order[start : start + group_size]
         )
-        assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
+        assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
 
 
 def test_seed_and_epoch_determine_the_order_and_nothing_else_does() -> None:

@@ -161,7 +161,9 @@ def test_rotation_is_a_product_of_complex_numbers() -> None:
 
     found = rotate(x, turn(position, 10))
 
-    torch.testing.assert_close(found, torch.cat((slow.real, slow.imag), -1).float(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        found, torch.cat((slow.real, slow.imag), -1).float(), atol=1e-4, rtol=0
+    )
     assert torch.equal(found[0], x[0])
 
 
@@ -182,7 +184,9 @@ def test_scores_depend_on_the_offset_of_two_frames_only(one: int, other: int, sh
 def test_scores_change_with_the_offset() -> None:
     same = torch.ones(1, 1, 1, 12)
     near, far = (
-        (rotate(same, turn(torch.tensor([0]), 12)) * rotate(same, turn(torch.tensor([t]), 12))).sum()
+        (
+            rotate(same, turn(torch.tensor([0]), 12)) * rotate(same, turn(torch.tensor([t]), 12))
+        ).sum()
         for t in (1, 2)
     )
 
