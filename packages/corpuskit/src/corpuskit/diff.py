@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from corpuskit.config import DatasetConfig, to_mapping
+from corpuskit.config import DatasetConfig
 from corpuskit.totals import silent_seconds, speech_seconds
-from corpuskit.versions import Pair, Side, Version
+from corpuskit.versions import Pair, Side, Version, portable
 
 __all__ = [
     "Difference",
@@ -93,18 +93,12 @@ class Difference:
 
 def diff_settings(before: DatasetConfig, after: DatasetConfig) -> tuple[SettingChange, ...]:
     """List the settings that differ, folders left out (they are not part of a version)."""
-    flat = [_flatten(to_mapping(settings)) for settings in (before, after)]
-    keys = sorted(flat[0].keys() | flat[1].keys())
+    flat = [_flatten(portable(settings)) for settings in (before, after)]
     return tuple(
         SettingChange(key=key, before=flat[0].get(key), after=flat[1].get(key))
-        for key in keys
-        if flat[0].get(key) != flat[1].get(key) and not _is_folder(key)
+        for key in sorted(flat[0].keys() | flat[1].keys())
+        if flat[0].get(key) != flat[1].get(key)
     )
-
-
-def _is_folder(key: str) -> bool:
-    parts = key.split(".")
-    return parts[0] == "corpora" and (parts[-1] == "root" or parts[2:3] == ["speakers"])
 
 
 def _flatten(value: Any, key: str = "") -> dict[str, Any]:
@@ -201,6 +195,8 @@ class _Comparison:
 
     def _phrases(self, old: Pair, new: Pair) -> bool:
         """Phrases differ when they break elsewhere, not when only the ends were trimmed."""
+        if (old.breaks, old.merged) != (new.breaks, new.merged):
+            return True
         return any(
             _break_frames(a, x) != _break_frames(b, y)
             for (a, b), (x, y) in zip(

@@ -42,6 +42,7 @@ __all__ = [
     "fingerprint",
     "list_versions",
     "open_version",
+    "portable",
     "write_version",
 ]
 
@@ -222,7 +223,7 @@ def fingerprint(
     part of them.
     """
     hasher = hashlib.sha256()
-    hasher.update(canonical({"schema": SCHEMA, "settings": _portable(settings)}).encode())
+    hasher.update(canonical({"schema": SCHEMA, "settings": portable(settings)}).encode())
     for recording in recordings:
         if recording.state == "used":
             hasher.update(canonical([recording.id, recording.digest]).encode())
@@ -232,7 +233,8 @@ def fingerprint(
     return hasher.hexdigest()
 
 
-def _portable(settings: DatasetConfig) -> dict[str, Any]:
+def portable(settings: DatasetConfig) -> dict[str, Any]:
+    """Return the settings that are part of a version: all, with speakers' names for folders."""
     mapping: dict[str, Any] = to_mapping(settings)
     for corpus in mapping["corpora"].values():
         del corpus["root"]
