@@ -23,6 +23,8 @@ __all__ = [
     "version_row",
 ]
 
+SPLITS = ("train", "dev", "eval")  # in the order in which they are told
+
 
 def length(seconds: float) -> str:
     """Say a length in the unit people use for it: "12.3 s", "4.1 min", "2.31 h"."""
@@ -86,12 +88,15 @@ def closing(result: Built, seconds: float) -> str:
             f"Dataset {made.name} is already built and unchanged: {len(made.pairs):,} pairs, "
             f"fingerprint {made.fingerprint[:12]}, checked in {seconds:.1f} s."
         )
-    splits = ", ".join(f"{name} {count['pairs']:,}" for name, count in totals["splits"].items())
     return (
-        f"Built {made.name}: {len(made.pairs):,} pairs ({splits}), {length(kept)}, "
+        f"Built {made.name}: {len(made.pairs):,} pairs ({_splits(totals)}), {length(kept)}, "
         f"fingerprint {made.fingerprint[:12]}, in {seconds:.1f} s "
         f"({result.measured:,} recordings measured, {result.aligned:,} pairs aligned)."
     )
+
+
+def _splits(totals: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {totals['splits'][name]['pairs']:,}" for name in SPLITS)
 
 
 def _set_aside(totals: Mapping[str, Any]) -> Iterator[str]:
@@ -134,7 +139,7 @@ def _speakers(made: Version, side: str) -> str:
 # ------------------------------------------------------------------ list, show
 
 
-VERSION_HEADER = ["dataset", "pairs", "train", "dev", "eval", "speech", "phrases", "fingerprint"]
+VERSION_HEADER = ["dataset", "pairs", *SPLITS, "speech", "phrases", "fingerprint"]
 
 
 def version_row(description: Mapping[str, Any]) -> list[str]:
@@ -144,7 +149,7 @@ def version_row(description: Mapping[str, Any]) -> list[str]:
     return [
         description["name"],
         f"{totals['pairs']['used']:,}",
-        *(f"{totals['splits'][name]['pairs']:,}" for name in ("train", "dev", "eval")),
+        *(f"{totals['splits'][name]['pairs']:,}" for name in SPLITS),
         length(speech),
         f"{totals['phrases']['per_utterance']:.2f}",
         description["fingerprint"][:12],
@@ -163,8 +168,7 @@ def version(made: Version) -> Iterator[str]:
             f"{what}: {counts[all_of_them]:,} {all_of_them} = "
             f"{counts['used']:,} used + {aside:,} set aside"
         )
-    splits = totals["splits"].items()
-    yield "splits: " + ", ".join(f"{name} {count['pairs']:,}" for name, count in splits)
+    yield f"splits: {_splits(totals)}"
     yield from effects(made)
     yield f"target F0 (train, geometric mean): {_geometric_mean(made, 'target'):.1f} Hz, " + (
         f"source {_geometric_mean(made, 'source'):.1f} Hz"
