@@ -7,101 +7,61 @@ usage or unusable input.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from corpuskit.errors import BadSetting, CheckFailed, CorpuskitError
+from corpuskit import __version__
+from corpuskit.console import (
+    JsonOption,
+    QuietOption,
+    WorkspaceOption,
+    is_quiet,
+    new_app,
+    print_json,
+    print_lines,
+    progress_hidden,
+    remember,
+    run_app,
+    say,
+    show_version,
+    warn,
+    workspace_of,
+)
+from corpuskit.errors import BadSetting, CorpuskitError
 
 if TYPE_CHECKING:
     from corpuskit.build import Built, Event, Planned
     from corpuskit.config import DatasetConfig
 
-T = TypeVar("T")
-
-app = typer.Typer(
-    help="Turn parallel corpora into reproducible, named dataset versions, "
-    "and show exactly how two differ.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+app = new_app(
+    "Turn parallel corpora into reproducible, named dataset versions, "
+    "and show exactly how two differ."
 )
 
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        help="Folder that holds objects, versions and runs "
-        "[default: $CORPUSKIT_WORKSPACE, else ./workspace]",
-        show_default=False,
-    ),
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Print results and errors only")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout")]
 JobsOption = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Processes [default: all cores]")
 ]
 NameArgument = Annotated[str, typer.Argument(help="Name of a dataset version, e.g. N2C_4")]
 
 
-class _Globals:
-    """What was given before the command's name."""
-
-    workspace: Path | None = None
-    quiet: bool = False
-
-
-def _version(show: bool) -> None:
-    if show:
-        from corpuskit import __version__
-
-        print(f"corpuskit {__version__}")
-        raise typer.Exit
+def _version(wanted: bool) -> None:
+    show_version("corpuskit", __version__, wanted=wanted)
 
 
 @app.callback()
-def _globals(
+def _given(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
     _show_version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")
     ] = False,
 ) -> None:
-    _Globals.workspace, _Globals.quiet = workspace, quiet
-
-
-def _workspace(option: Path | None) -> Path:
-    from corpuskit.config import workspace_path
-
-    return workspace_path(option or _Globals.workspace)
-
-
-def print(*values: object, file: Any = None) -> None:  # noqa: A001
-    """Print, so that a closed pipe (`| head`) ends the command quietly."""
-    import builtins
-
-    builtins.print(*values, file=file or sys.stdout)
-
-
-def _warn(text: str, *, quiet: bool, serious: bool = True) -> None:
-    if not (quiet or _Globals.quiet):
-        print(f"warning: {text}" if serious else text, file=sys.stderr)
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True))
+    remember(workspace, quiet=quiet)
 
 
 # -------------------------------------------------------------------- commands
@@ -157,7 +117,7 @@ def build(
         "silence.min_silence_len": min_silence_len,
     }
     overrides = [*(settings or ()), *(f"{k}={v}" for k, v in flags.items() if v is not None)]
-    where = _workspace(workspace)
+    where = workspace_of(workspace)
     request = Request(
         name=name,
         settings=_settings(name, config, like, overrides, where),
@@ -171,14 +131,14 @@ def build(
     from corpuskit.build import Planned
 
     if isinstance(result, Planned):
-        print(planned(result))
+        say(planned(result))
         return
     if as_json:
-        _print_json(_built_json(result))
+        print_json(_built_json(result))
         return
-    if not (quiet or _Globals.quiet):
-        _print_lines(report(result))
-    print(closing(result, time.perf_counter() - started))
+    if not is_quiet(quiet):
+        print_lines(report(result))
+    say(closing(result, time.perf_counter() - started))
 
 
 def _settings(
@@ -214,7 +174,7 @@ def _follow(events: Iterator[Event], *, quiet: bool) -> Built | Planned:
             if isinstance(event, (Built, Planned)):
                 return event
             if isinstance(event, Note):
-                _warn(event.text, quiet=quiet, serious=event.serious)
+                warn(event.text, quiet=quiet, label="warning: " if event.serious else "")
             else:
                 show(event.stage, event.done, event.total)
     raise AssertionError("a build ends with Built or Planned")
@@ -226,7 +186,7 @@ def _bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     from tqdm import tqdm
 
     bars: dict[str, Any] = {}
-    hidden = quiet or _Globals.quiet or not sys.stderr.isatty()
+    hidden = progress_hidden(quiet)
 
     def show(stage: str, done: int, total: int) -> None:
         if stage not in bars:
@@ -272,12 +232,12 @@ def diff(
     from corpuskit.versions import open_version
     from corpuskit.wording import difference
 
-    where = _workspace(workspace)
+    where = workspace_of(workspace)
     found = diff_versions(open_version(where, before), open_version(where, after))
     if as_json:
-        _print_json(to_mapping(found))
+        print_json(to_mapping(found))
     else:
-        _print_lines(difference(found))
+        print_lines(difference(found))
     if exit_code and not found.identical:
         raise typer.Exit(1)
 
@@ -285,22 +245,23 @@ def diff(
 @app.command("list")
 def list_(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """List the dataset versions of the workspace."""
+    from corpuskit.tables import table
     from corpuskit.versions import describe, list_versions
-    from corpuskit.wording import VERSION_HEADER, table, version_row
+    from corpuskit.wording import VERSION_HEADER, version_row
 
-    where = _workspace(workspace)
+    where = workspace_of(workspace)
     descriptions = []
     for name in list_versions(where):
         try:
             descriptions.append(describe(where, name))
         except CorpuskitError as error:
-            _warn(str(error), quiet=False)
+            warn(str(error))
     if as_json:
-        _print_json(descriptions)
+        print_json(descriptions)
     elif descriptions:
-        _print_lines(table(VERSION_HEADER, [version_row(d) for d in descriptions]))
+        print_lines(table(VERSION_HEADER, [version_row(d) for d in descriptions]))
     if not as_json:
-        print(f"{len(descriptions)} dataset versions in {where}.")
+        say(f"{len(descriptions)} dataset versions in {where}.")
 
 
 @app.command()
@@ -312,16 +273,16 @@ def show(
     from corpuskit.versions import describe, open_version
     from corpuskit.wording import version
 
-    where = _workspace(workspace)
+    where = workspace_of(workspace)
     made = open_version(where, name)
     if as_json:
         aside = [to_mapping(row) for row in made.set_aside]
         recordings = [to_mapping(r) for r in made.recordings if r.state != "used"]
-        _print_json(
+        print_json(
             {**describe(where, name), "set_aside": {"pairs": aside, "recordings": recordings}}
         )
     else:
-        _print_lines(version(made))
+        print_lines(version(made))
 
 
 @app.command()
@@ -337,15 +298,15 @@ def verify(
     from corpuskit.wording import checked, problem
 
     problems, counts = [], None
-    for event in verify(_workspace(workspace), name, jobs):
+    for event in verify(workspace_of(workspace), name, jobs):
         if isinstance(event, Problem):
             problems.append(event)
             if not as_json:
-                print(problem(event))
+                say(problem(event))
         else:
             counts = event
     if as_json:
-        _print_json(
+        print_json(
             {
                 "name": name,
                 "whole": not problems,
@@ -355,8 +316,8 @@ def verify(
         )
     else:
         for root in counts.absent_roots if counts else ():
-            _warn(f"{root} is not on this machine: its recordings were not checked", quiet=False)
-        print(checked(name, counts, len(problems)))
+            warn(f"{root} is not on this machine: its recordings were not checked")
+        say(checked(name, counts, len(problems)))
     if problems:
         raise typer.Exit(1)
 
@@ -376,7 +337,7 @@ def demo(
         done = total = 0
         for event in make_demo(folder, count=sentences, seed=seed, jobs=jobs):
             if isinstance(event, Finished):
-                print(event)
+                say(str(event))
             elif isinstance(event, Begun):
                 done, total = event.kept, event.recordings
             else:
@@ -385,21 +346,8 @@ def demo(
 
 
 def main() -> None:
-    """Run the command line; turn what is wrong into one message and an exit code."""
-    try:
-        app()
-    except CheckFailed as error:
-        print(f"failed: {error}", file=sys.stderr)
-        sys.exit(1)
-    except CorpuskitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped: nothing half-written is left; run it again to go on", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    """Run the command line."""
+    run_app(app, "stopped: nothing half-written is left; run it again to go on")
 
 
 if __name__ == "__main__":
