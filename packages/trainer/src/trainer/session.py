@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from corpuskit.errors import BadSetting, CorpuskitError, Refused
+from corpuskit.files import remove_leftovers
 from corpuskit.versions import Version, open_version
 from trainer import lineage, runs, samples
 from trainer.checkpoint import last
@@ -109,6 +110,8 @@ def session(run: runs.Run, version: Version, device: torch.device, stop: Stop) -
         return round(spent + time.perf_counter() - began, 1)
 
     with runs.held(run), _recorded(run), _curves(run) as curves:
+        for folder in (run.folder, run.checkpoints):
+            remove_leftovers(folder)
         normaliser = Normaliser(run.statistics, version.settings.features.energy_gate)
         splits = _splits(run, version, normaliser, device)
         for event in train(run, splits, device, stop):
@@ -129,7 +132,8 @@ def _recorded(run: runs.Run) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, GeneratorExit):
-        runs.update(run, status="stopped")
+        if runs.open_run(run.workspace, run.tag).record.status == "running":
+            runs.update(run, status="stopped")
         raise
     except torch.OutOfMemoryError as error:
         batch_size = run.config.train.batch_size

@@ -1,0 +1,57 @@
+"""What is pointed out before a training; the rest is tested where plans are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from trainer.config import OptimConfig, RunConfig, TrainConfig
+from trainer.lineage import Leaks
+from trainer.notes import on_leaks, on_near_runs, on_schedule
+from training import started
+
+
+def version(**splits: list[str]) -> Any:
+    pairs = [SimpleNamespace(id=id_, split=split) for split, ids in splits.items() for id_ in ids]
+    return SimpleNamespace(pairs=pairs)
+
+
+def test_many_leaks_are_counted_and_the_first_named() -> None:
+    ids = [f"N>C/s{number:02d}" for number in range(14)]
+    leaks = Leaks(pairs=tuple(ids), other_voice=())
+
+    (note,) = on_leaks(leaks, version(dev=ids[:9], eval=ids[9:]), keep=False)
+
+    assert "9 dev and 5 eval pairs" in note
+    assert "s00, s01" in note
+    assert "s09, ...)" in note
+    assert "s10" not in note
+    assert note.endswith("left out of scores")
+
+
+def test_without_leaks_nothing_is_said() -> None:
+    assert on_leaks(Leaks(pairs=(), other_voice=()), version(), keep=False) == []
+
+
+@pytest.mark.parametrize(("pairs", "told"), [(79, True), (80, False), (81, False)])
+def test_a_schedule_is_held_against_the_steps_there_will_be(pairs: int, told: bool) -> None:
+    config = RunConfig(
+        optim=OptimConfig(warm_up=100, max_lr_scale=0), train=TrainConfig(batch_size=1, epochs=1)
+    )  # peaks at step 100
+
+    assert bool(on_schedule(config, pairs, first_step=20)) == told
+
+
+def test_a_damaged_run_is_passed_over(workspace: Path) -> None:
+    run = started(workspace)
+    parts = {**run.record.parts, "code": "other"}
+    assert on_near_runs(workspace, parts) == [
+        "run N2C_1 differs in one thing only: the code of the model and loop (another one)"
+    ]
+
+    (run.folder / "run.json").write_text("{")
+
+    assert on_near_runs(workspace, parts) == []
