@@ -84,4 +84,5 @@ def test_determinism_is_asked_for_and_undone() -> None:
 def test_the_record_names_what_computed() -> None:
     assert "threads" in device.name_of(CPU)
     assert device.libraries()["torch"] == torch.__version__
-    assert set(device.libraries()) == {"python", "numpy", "safetensors", "torch"}
+    named = {"python", "numpy", "safetensors", "torch", "corpuskit", "trainer"}
+    assert set(device.libraries()) == named

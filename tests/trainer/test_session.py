@@ -105,7 +105,7 @@ def test_what_makes_a_resume_inexact_is_told(workspace: Path) -> None:
     before = replace(
         run.record.sessions[0],
         device="NVIDIA H100",
-        libraries={**run.record.sessions[0].libraries, "torch": "2.0"},
+        libraries={**run.record.sessions[0].libraries, "torch": "2.0", "trainer": "0.0"},
         code="other",
     )
     runs.update(run, sessions=(before,))
@@ -115,6 +115,7 @@ def test_what_makes_a_resume_inexact_is_told(workspace: Path) -> None:
     assert "device NVIDIA H100 -> cpu" in note
     assert f"torch 2.0 -> {torch.__version__}" in note
     assert "the code of the model and loop" in note
+    assert "trainer" not in note  # its version says less than the digest of its code
 
 
 def test_an_exact_resume_has_no_remarks(workspace: Path) -> None:

@@ -17,7 +17,18 @@ from corpuskit.errors import BadSetting
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["autocast", "deterministic", "libraries", "name_of", "pick", "pick_precision", "scaler"]
+__all__ = [
+    "OWN",
+    "autocast",
+    "deterministic",
+    "libraries",
+    "name_of",
+    "pick",
+    "pick_precision",
+    "scaler",
+]
+
+OWN = ("corpuskit", "trainer")  # what their code does to the numbers is in the code digest
 
 
 def pick(option: str) -> torch.device:
@@ -116,9 +127,9 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
 
 def libraries() -> dict[str, str]:
-    """Return the versions of what computes the numbers."""
+    """Return the versions of what computes the numbers, and of the house's own packages."""
     from importlib.metadata import version
 
     return {"python": platform.python_version()} | {
-        name: version(name) for name in ("numpy", "safetensors", "torch")
+        name: version(name) for name in ("numpy", "safetensors", "torch", *OWN)
     }

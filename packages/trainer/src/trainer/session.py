@@ -22,7 +22,7 @@ from trainer.checkpoint import last
 from trainer.convert import Converter
 from trainer.curves import Curves
 from trainer.data import Normaliser, load
-from trainer.device import name_of, pick, pick_precision
+from trainer.device import OWN, name_of, pick, pick_precision
 from trainer.identity import code_digest
 from trainer.loop import Ended, EpochDone, Event, Note, Splits, train
 from trainer.signals import Stop
@@ -87,7 +87,7 @@ def _inexact(before: runs.Session, here: runs.Session) -> tuple[str, ...]:
     changed += [
         f"{name} {before.libraries.get(name)} -> {version}"
         for name, version in here.libraries.items()
-        if before.libraries.get(name) != version
+        if before.libraries.get(name) != version and name not in OWN
     ]
     if before.code != here.code:
         changed.append("the code of the model and loop")
