@@ -76,8 +76,8 @@ def test_run_resume_list_show(command: Command, workspace: Path) -> None:
     assert result.stdout.startswith("Trained run N2C_1: 3 epochs, 12 steps")
 
     result = command("list")
-    assert result.stdout.splitlines()[-1] == f"1 runs in {workspace}."
-    assert "N2C_1  N2C      -       finished  3/3" in result.stdout
+    assert result.stdout.splitlines()[-1] == f"1 run in {workspace}."
+    assert result.stdout.splitlines()[1].split()[:5] == ["N2C_1", "N2C", "-", "finished", "3/3"]
     (row,) = json.loads(command("list", "--json").stdout)
     assert (row["tag"], row["status"], row["epoch"]) == ("N2C_1", "finished", 3)
 
@@ -135,7 +135,7 @@ def test_the_same_training_is_refused_unless_again(command: Command, workspace: 
     options = ["run", "--spk", "N2C", "--epochs", "1", *SETTINGS]
 
     told = refused(command(*options))
-    assert "this is run N2C_1 (finished after 1 epochs, best dev loss" in told
+    assert "this is run N2C_1 (finished after epoch 1, best dev loss" in told
     assert "--again" in told
 
     result = command(*options, "--again")

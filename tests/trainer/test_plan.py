@@ -151,7 +151,7 @@ def test_a_damaged_version_is_refused(workspace: Path) -> None:
 def test_the_same_training_is_refused_before_anything_is_made(workspace: Path) -> None:
     trained(workspace)
 
-    with pytest.raises(SameRun, match=r"this is run N2C_1 \(finished after 2 epochs"):
+    with pytest.raises(SameRun, match=r"this is run N2C_1 \(finished after epoch 2"):
         planned(workspace)
     with pytest.raises(SameRun, match="trainer resume N2C_1 --epochs 9"):
         planned(workspace, epochs=9)

@@ -10,7 +10,7 @@ import pytest
 from trainer.checkpoint import State
 from trainer.loop import Ended
 from trainer.runs import Parent, Run, StatisticsPart, update
-from trainer.wording import as_mapping, began, closing, epoch_line, length, listing, shown
+from trainer.wording import as_mapping, began, closing, counted, epoch_line, listing, shown
 from training import started
 
 ROW = {"epoch": 3, "step": 1200, "lr": 1.234e-4, "train": {"total": 1.5}, "dev": {"total": 1.75}}
@@ -34,10 +34,10 @@ def run(workspace: Path) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (90, "1.5 min"), (5400, "1.50 h")]
+    ("count", "words"), [(0, "0 epochs"), (1, "1 epoch"), (1200, "1,200 epochs")]
 )
-def test_lengths_have_the_unit_people_use(seconds: float, words: str) -> None:
-    assert length(seconds) == words
+def test_one_is_not_many(count: int, words: str) -> None:
+    assert counted(count, "epoch") == words
 
 
 def test_an_epoch_is_one_line() -> None:
@@ -72,7 +72,7 @@ def test_a_stop_says_how_to_go_on(run: Run) -> None:
     sentence = closing(run, Ended(state=state, stopped="SIGINT"), 1.0, 1.0)
 
     assert sentence == (
-        "Stopped run N2C_1 by SIGINT after 3 epochs and 2 batches: "
+        "Stopped run N2C_1 by SIGINT after 3 epochs and 2 batches of the next: "
         "all is saved, `trainer resume N2C_1` goes on."
     )
 

@@ -7,9 +7,7 @@ training and all was saved; 2: wrong usage or unusable input; 130: a second Ctrl
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,7 +16,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from corpuskit.console import (
+    JsonOption,
+    QuietOption,
+    WorkspaceOption,
+    is_quiet,
+    new_app,
+    print_json,
+    print_lines,
+    progress_hidden,
+    remember,
+    run_app,
+    say,
+    show_version,
+    warn,
+    workspace_of,
+)
 from corpuskit.errors import CorpuskitError
+from trainer import __version__
 
 if TYPE_CHECKING:
     import torch
@@ -27,26 +42,11 @@ if TYPE_CHECKING:
     from trainer.loop import Ended, Event, Progress
     from trainer.runs import Run
 
-app = typer.Typer(
-    help="Train, fine-tune and apply voice-conversion models on corpuskit dataset versions, "
-    "and keep the lineage of runs.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+app = new_app(
+    "Train, fine-tune and apply voice-conversion models on corpuskit dataset versions, "
+    "and keep the lineage of runs."
 )
 
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--workspace",
-        help="Folder that holds objects, versions and runs "
-        "[default: $CORPUSKIT_WORKSPACE, else ./workspace]",
-        show_default=False,
-    ),
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Print results and errors only")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to stdout")]
 DeviceOption = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto takes CUDA if there")
 ]
@@ -60,52 +60,19 @@ PlaceArgument = Annotated[
 ]
 
 
-class _Globals:
-    """What was given before the command's name."""
-
-    workspace: Path | None = None
-    quiet: bool = False
-
-
-def _version(show: bool) -> None:
-    if show:
-        from trainer import __version__
-
-        print(f"trainer {__version__}")
-        raise typer.Exit
+def _version(wanted: bool) -> None:
+    show_version("trainer", __version__, wanted=wanted)
 
 
 @app.callback()
-def _globals(
+def _given(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
     _show_version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")
     ] = False,
 ) -> None:
-    _Globals.workspace, _Globals.quiet = workspace, quiet
-
-
-def _workspace(option: Path | None) -> Path:
-    from corpuskit.config import workspace_path
-
-    return workspace_path(option or _Globals.workspace)
-
-
-def print(*values: object, file: Any = None) -> None:  # noqa: A001
-    """Print at once, also into a pipe: a training's lines are watched as they come."""
-    import builtins
-
-    builtins.print(*values, file=file or sys.stdout, flush=True)
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True))
+    remember(workspace, quiet=quiet)
 
 
 # -------------------------------------------------------------------- training
@@ -191,7 +158,7 @@ def run(
 
     made = plan(
         Request(
-            workspace=_workspace(workspace),
+            workspace=workspace_of(workspace),
             spk=spk,
             pretrain=pretrain,
             keep_optim=keep_optim,
@@ -206,7 +173,7 @@ def run(
             keep_leaks=keep_leaks,
         )
     )
-    _warn(made.notes, quiet=quiet)
+    _notes(made.notes, quiet=quiet)
     _train(start(made), made.version, made.device, quiet=quiet)
 
 
@@ -226,8 +193,8 @@ def resume(
     """Go on with a run exactly where it stopped, or up to more epochs."""
     from trainer.session import resume
 
-    resumed = resume(_workspace(workspace), tag, epochs, device)
-    _warn(resumed.notes, quiet=quiet)
+    resumed = resume(workspace_of(workspace), tag, epochs, device)
+    _notes(resumed.notes, quiet=quiet)
     _train(resumed.run, resumed.version, resumed.device, quiet=quiet)
 
 
@@ -238,14 +205,14 @@ def _train(run: Run, version: Version, device: torch.device, *, quiet: bool) -> 
     from trainer.wording import began, closing
 
     started = time.perf_counter()
-    if not (quiet or _Globals.quiet):
-        _print_lines(began(run))
+    if not is_quiet(quiet):
+        print_lines(began(run))
     with on_signals() as stop:
         ended = _follow(session(run, version, device, stop), run.record.epochs, quiet=quiet)
     speech = sum(
         pair.source.kept_seconds + pair.target.kept_seconds for pair in version.split("train")
     )
-    print(closing(run, ended, time.perf_counter() - started, speech))
+    say(closing(run, ended, time.perf_counter() - started, speech))
 
 
 def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:
@@ -253,44 +220,46 @@ def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:
     from trainer.loop import Ended, EpochDone, Note, Progress
     from trainer.wording import epoch_line
 
-    hidden = quiet or _Globals.quiet
-    with _bar(hidden=hidden) as show:
+    with _bar(quiet=quiet) as bar:
         for event in events:
             if isinstance(event, Progress):
-                show(event)
-            elif isinstance(event, Note):
-                _warn([event.text], quiet=quiet)
-            elif isinstance(event, EpochDone) and not hidden:
-                print(epoch_line(event.row, epochs, best=event.best))
+                _advance(bar, event)
+                continue
+            bar.clear()  # what is printed now would stand behind it
+            if isinstance(event, Note):
+                _notes([event.text], quiet=quiet)
+            elif isinstance(event, EpochDone) and not is_quiet(quiet):
+                say(epoch_line(event.row, epochs, best=event.best))
             elif isinstance(event, Ended):
                 return event
     raise AssertionError("a training ends with Ended")
 
 
 @contextmanager
-def _bar(*, hidden: bool) -> Iterator[Any]:
-    """Give a function that shows a step on stderr when that is a terminal."""
+def _bar(*, quiet: bool) -> Iterator[Any]:
+    """Give a bar of steps on stderr, unseen unless that is a terminal."""
     from tqdm import tqdm
 
-    bar = tqdm(disable=hidden or not sys.stderr.isatty(), leave=False, unit="step")
-
-    def show(step: Progress) -> None:
-        if step.batch <= bar.n or bar.total != step.batches:
-            bar.reset(total=step.batches)
-            bar.set_description(f"epoch {step.epoch}/{step.epochs}")
-        bar.update(step.batch - bar.n)
-        if step.loss is not None:
-            bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
-
+    bar = tqdm(disable=progress_hidden(quiet), leave=False, unit="step")
     try:
-        yield show
+        yield bar
     finally:
         bar.close()
 
 
-def _warn(texts: Iterable[str], *, quiet: bool) -> None:
-    for text in texts if not (quiet or _Globals.quiet) else ():
-        print(f"note: {text}", file=sys.stderr)
+def _advance(bar: Any, step: Progress) -> None:
+    """Move the bar to a step; a new epoch begins a new one."""
+    if step.batch <= bar.n or bar.total != step.batches:
+        bar.reset(total=step.batches)
+        bar.set_description(f"epoch {step.epoch}/{step.epochs}", refresh=False)
+    if step.loss is not None:
+        bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+    bar.update(step.batch - bar.n)
+
+
+def _notes(texts: Iterable[str], *, quiet: bool) -> None:
+    for text in texts:
+        warn(text, quiet=quiet, label="note: ")
 
 
 # ------------------------------------------------------------------ list, show
@@ -300,20 +269,20 @@ def _warn(texts: Iterable[str], *, quiet: bool) -> None:
 def list_(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """List the runs of the workspace."""
     from trainer.runs import list_runs, open_run
-    from trainer.wording import as_mapping, listing
+    from trainer.wording import as_mapping, counted, listing
 
-    where = _workspace(workspace)
+    where = workspace_of(workspace)
     found = []
     for tag in list_runs(where):
         try:
             found.append(open_run(where, tag))
         except CorpuskitError as error:
-            print(f"warning: {error}", file=sys.stderr)
+            warn(str(error))
     if as_json:
-        _print_json([as_mapping(each) for each in found])
+        print_json([as_mapping(each) for each in found])
         return
-    _print_lines(listing(found) if found else ())
-    print(f"{len(found)} runs in {where}.")
+    print_lines(listing(found) if found else ())
+    say(f"{counted(len(found), 'run')} in {where}.")
 
 
 @app.command()
@@ -323,13 +292,13 @@ def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOpti
     from trainer.runs import metrics, open_run
     from trainer.wording import as_mapping, shown
 
-    found = open_run(_workspace(workspace), tag)
+    found = open_run(workspace_of(workspace), tag)
     rows = metrics(found.folder)
     checkpoints = [each.folder.name for each in listed(found.checkpoints)]
     if as_json:
-        _print_json({**as_mapping(found), "metrics": rows, "checkpoints": checkpoints})
+        print_json({**as_mapping(found), "metrics": rows, "checkpoints": checkpoints})
     else:
-        _print_lines(shown(found, rows, checkpoints))
+        print_lines(shown(found, rows, checkpoints))
 
 
 # ----------------------------------------------------------- evaluate, convert
@@ -371,7 +340,7 @@ def evaluate(
 
     tag, checkpoint = _place(place)
     events = evaluate(
-        _workspace(workspace),
+        workspace_of(workspace),
         tag,
         spk=spk,
         checkpoint=checkpoint,
@@ -379,15 +348,15 @@ def evaluate(
         keep_leaks=keep_leaks,
         jobs=jobs or os.cpu_count() or 1,
     )
-    evaluation = _last(events, hidden=quiet or _Globals.quiet)
+    evaluation = _last(events, quiet=quiet)
     assert isinstance(evaluation, Evaluation)
     if as_json:
-        _print_json(as_mapping(evaluation))
+        print_json(as_mapping(evaluation))
         return
-    if not (quiet or _Globals.quiet):
-        print(table(evaluation))
-        print(f"listen: {evaluation.sounds}")
-    print(evaluated(evaluation))
+    if not is_quiet(quiet):
+        say(table(evaluation))
+        say(f"listen: {evaluation.sounds}")
+    say(evaluated(evaluation))
 
 
 def _place(text: str) -> tuple[str, str]:
@@ -396,12 +365,12 @@ def _place(text: str) -> tuple[str, str]:
     return tag, epoch or "best"
 
 
-def _last(events: Iterable[Any], *, hidden: bool) -> Any:
-    """Show how many events came on stderr when that is a terminal; return the last."""
+def _last(events: Iterable[Any], *, quiet: bool) -> Any:
+    """Show on a terminal how many events came; return the last."""
     from tqdm import tqdm
 
-    off = hidden or not sys.stderr.isatty()
-    *_, last = tqdm(events, desc="evaluate", unit="pair", disable=off, leave=False)
+    hidden = progress_hidden(quiet)
+    *_, last = tqdm(events, desc="evaluate", unit="pair", disable=hidden, leave=False)
     return last
 
 
@@ -435,28 +404,15 @@ def convert(
     from trainer.wording import converted
 
     tag, checkpoint = _place(place)
-    converter = Converter.open(_workspace(workspace), tag, checkpoint=checkpoint, device=device)
+    converter = Converter.open(workspace_of(workspace), tag, checkpoint=checkpoint, device=device)
     result = converter.convert(recording, target, source)
     write_wav(out, result.samples, result.rate)
-    print(converted(result, str(out)))
+    say(converted(result, str(out)))
 
 
 def main() -> None:
-    """Run the command line; turn what is wrong into one message and an exit code."""
-    try:
-        app()
-    except CorpuskitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(
-            "stopped at once: the last checkpoint is whole, `trainer resume` goes on from it",
-            file=sys.stderr,
-        )
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    """Run the command line."""
+    run_app(app, "stopped at once; the last checkpoint is whole, `trainer resume` goes on from it")
 
 
 if __name__ == "__main__":

@@ -495,7 +495,7 @@ def same_run(same: Run, epochs: int) -> SameRun:
         if record.best_loss is None
         else (f", best dev loss {record.best_loss:.4f} at epoch {record.best_epoch}")
     )
-    problem = f"this is run {same.tag} ({same.status} after {record.epoch} epochs{best})"
+    problem = f"this is run {same.tag} ({same.status} after epoch {record.epoch}{best})"
     if same.status == "failed":
         return SameRun(same.tag, f"{problem}: {record.problem}", "--again trains it once more")
     if same.status == "running":

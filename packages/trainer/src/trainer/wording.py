@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from corpuskit.tables import length, table
 from trainer.runs import Run
 
 if TYPE_CHECKING:
@@ -18,31 +19,17 @@ __all__ = [
     "began",
     "closing",
     "converted",
+    "counted",
     "epoch_line",
     "evaluated",
-    "length",
     "listing",
     "shown",
-    "table",
 ]
 
 
-def length(seconds: float) -> str:
-    """Say a length in the unit people use for it: "12.3 s", "4.1 min", "2.31 h"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.2f} h"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lay out rows in columns."""
-    columns = list(zip(header, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    for row in (header, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+def counted(count: int, what: str) -> str:
+    """Say how many: "1 epoch", "2 epochs"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 # -------------------------------------------------------------------- training
@@ -68,7 +55,12 @@ def _parent(run: Run) -> Iterator[str]:
     if parent is not None:
         yield (
             f"fine-tuned from run {parent.tag}, epoch {parent.epoch}: {parent.loaded} tensors "
-            f"taken over, {len(parent.left)} remarks, optimiser {parent.optimiser}"
+            f"taken over, optimiser {parent.optimiser}"
+            + (
+                f"; {counted(len(parent.left), 'thing')} did not fit or are new:"
+                if parent.left
+                else ""
+            )
         )
         yield from (f"  {line}" for line in parent.left)
     owner = "the dataset's own" if statistics.choice == "own" else "the parent's"
@@ -93,14 +85,16 @@ def closing(run: Run, ended: Ended, seconds: float, speech: float) -> str:
         else f", best dev loss {state.best_loss:.4f} at epoch {state.best_epoch}"
     )
     if ended.stopped:
-        within = f" and {state.batch} batches" if state.batch else ""
+        within = f" and {state.batch} batches of the next" if state.batch else ""
         return (
-            f"Stopped run {run.tag} by {ended.stopped} after {state.epoch} epochs{within}{best}: "
+            f"Stopped run {run.tag} by {ended.stopped} after "
+            f"{counted(state.epoch, 'epoch')}{within}{best}: "
             f"all is saved, `trainer resume {run.tag}` goes on."
         )
     pairs = run.record.dataset.pairs["train"]
     return (
-        f"Trained run {run.tag}: {state.epoch:,} epochs, {state.step:,} steps over {pairs:,} pairs "
+        f"Trained run {run.tag}: {counted(state.epoch, 'epoch')}, {counted(state.step, 'step')} "
+        f"over {counted(pairs, 'pair')} "
         f"({length(speech)} of speech){best}, in {length(seconds)}."
     )
 
@@ -143,10 +137,12 @@ def shown(run: Run, rows: Sequence[Mapping[str, Any]], checkpoints: Sequence[str
     yield from began(run)
     yield f"status {run.status}" + (f": {record.problem}" if record.problem else "")
     yield f"identity {record.identity}"
-    yield f"created {record.created}, {len(record.sessions)} sessions, {length(record.seconds)}"
+    sessions = counted(len(record.sessions), "session")
+    yield f"created {record.created}, {sessions}, {length(record.seconds)} of training"
     if record.leaks.pairs:
         told = "counted in scores" if record.leaks.kept else "left out of scores"
-        yield f"leaks: {len(record.leaks.pairs)} held-out pairs the ancestors knew, {told}"
+        pairs = counted(len(record.leaks.pairs), "held-out pair")
+        yield f"leaks: {pairs} the ancestors knew, {told}"
     if record.leaks.other_voice:
         yield f"heard before in other voices: {record.leaks.other_voice} held-out pairs"
     yield "settings:"
@@ -187,7 +183,8 @@ def evaluated(evaluation: Evaluation) -> str:
         means = [evaluation.figures[column][metric].mean for column in ("unconverted", "converted")]
         told.append(words.format(*("-" if mean is None else f"{mean:.3f}" for mean in means)))
     return (
-        f"Evaluated run {evaluation.run} on {evaluation.measured:,} {evaluation.split} pairs of "
+        f"Evaluated run {evaluation.run} on "
+        f"{counted(evaluation.measured, f'{evaluation.split} pair')} of "
         f"dataset {evaluation.dataset}: {', '.join(told)} (unconverted -> converted)."
     )
 
