@@ -328,7 +328,7 @@ def test_silence_is_told_where_speech_and_phrases_stay(before: Version, tmp_path
 def test_changes_too_small_for_a_figure_are_counted(before: Version, tmp_path: Path) -> None:
     found = compared(before, tmp_path, plain("a", split="dev"), plain("c", split="eval"))
 
-    assert found.sentence == "2 pairs changed"
+    assert found.sentence == "2 pairs changed in split"
 
 
 # -------------------------------------------------------------- nothing is overlooked

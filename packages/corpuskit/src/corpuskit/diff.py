@@ -266,15 +266,21 @@ def _sentence(
         verb = "setting differs" if len(settings) == 1 else "settings differ"
         parts.append(f"{len(settings)} {verb}: {shown}{more}")
     if added or removed:
-        parts.append(f"{len(added)} pairs added, {len(removed)} removed")
+        parts.append(f"{_pairs(len(added))} added, {len(removed):,} removed")
     effects = _effects(totals) if changes or added or removed else []
     if effects:
         parts.append(", ".join(effects))
     elif changes:
-        parts.append(f"{len(changes)} pairs changed")
+        aspects = {aspect for change in changes for aspect in change.aspects}
+        told = ", ".join(aspect for aspect in ASPECTS if aspect in aspects)
+        parts.append(f"{_pairs(len(changes))} changed in {told}")
     elif not (added or removed):
         parts.append("no pair changed" if settings else "nothing differs")
     return "; ".join(parts)
+
+
+def _pairs(count: int) -> str:
+    return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
 
 
 def _effects(totals: Mapping[str, Measure]) -> list[str]:
