@@ -249,13 +249,14 @@ def test_a_definition_is_found_by_the_versions_own_name_before_its_familys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("N2C", "speaker_2"):
+    for name in ("N2C", "speaker", "speaker_2"):
         written(tmp_path / "configs" / "datasets" / f"{name}.toml")
 
     assert find_config("N2C_4", None).stem == "N2C"
     assert find_config("N2C", None).stem == "N2C"
     assert find_config("speaker_2", None).stem == "speaker_2"
     assert find_config("speaker_2_7", None).stem == "speaker_2"
+    assert find_config("speaker_3", None).stem == "speaker"
     assert find_config("anything", Path("my.toml")) == Path("my.toml")
     with pytest.raises(BadSetting, match=r"no definition of 'N2D_4'.*did you mean N2C\?"):
         find_config("N2D_4", None)

@@ -331,6 +331,14 @@ def test_changes_too_small_for_a_figure_are_counted(before: Version, tmp_path: P
     assert found.sentence == "2 pairs changed in split"
 
 
+def test_one_pair_is_no_pairs(before: Version, tmp_path: Path) -> None:
+    moved = compared(before, tmp_path, plain("b", split="dev", merged=1))
+    one_more = made(tmp_path, "N2C_5", [plain(name) for name in (*NAMES, "d")])
+
+    assert moved.sentence == "1 pair changed in phrases, split"
+    assert diff_versions(before, one_more).sentence.startswith("1 pair added, 0 removed; ")
+
+
 # -------------------------------------------------------------- nothing is overlooked
 
 OF_A_SIDE: dict[str, Any] = {

@@ -105,6 +105,45 @@ def test_int16_trimming_is_pydubs_from_either_end(
     assert (start, stop) == (cut[0], len(samples) - cut[1])
 
 
+def loud_at(*milliseconds: int, total: int) -> Int16:
+    """Digital zero at 16 kHz, with so many ms of RMS 1000 at the given places."""
+    samples = np.zeros((total, 16), dtype=np.int16)
+    samples[list(milliseconds)] = 1000
+    return samples.ravel()
+
+
+# A window of 50 ms with one such millisecond is at -47.3 dBFS, with two at -44.3.
+@pytest.mark.parametrize(
+    ("samples", "thresh", "spans"),
+    [
+        (loud_at(50, total=101), -60, [(0, 50), (51, 101)]),  # a millisecond between: apart
+        (loud_at(49, 50, total=100), -46, [(0, 100)]),  # windows that touch run together
+        (loud_at(49, 51, total=101), -46, [(0, 101)]),
+        (loud_at(49, 50, 51, total=101), -46, [(0, 50), (51, 101)]),
+    ],
+)
+def test_spans_run_together_where_they_touch_as_in_pydub(
+    samples: Int16, thresh: float, spans: list[Span]
+) -> None:
+    curve = level_curve(sound_of(samples, 16000))
+
+    assert silent_spans(curve, thresh, 50, rms="int16") == spans
+    assert silent_spans(curve, thresh, 50) == spans
+    assert detect_silence(segment_of(samples, 16000), 50, thresh) == [list(s) for s in spans]
+
+
+@pytest.mark.parametrize("rms", ["int16", "float"])
+def test_a_level_at_the_threshold_is_silent_inside_and_not_at_the_ends(rms: str) -> None:
+    # As in pydub, which asks "at most" inside and "below" at head and tail.
+    samples = np.full(16000, -32768, dtype=np.int16)  # 0 dBFS
+    curve, segment = level_curve(sound_of(samples, 16000)), segment_of(samples, 16000)
+
+    assert silent_spans(curve, 0, 100, rms) == [(0, 1000)]
+    assert detect_silence(segment, 100, 0) == [[0, 1000]]
+    assert trimmed(curve, SilenceConfig(thresh=0.0, head_thresh=0.0, rms=rms)) == (0, 16000)
+    assert detect_leading_silence(segment, 0, 50) == 0
+
+
 def test_lengths_agree_with_pydub_at_every_rate() -> None:
     for rate in (*RATES, 11127, 12345):
         for length in (*range(1, 60), rate - 1, rate, rate + rate // 2000, rate + rate // 1999 + 1):
@@ -274,21 +313,26 @@ def test_thresholds_below_the_16_bit_floor_are_warned_of() -> None:
 
 
 @settings(max_examples=100)
-@given(stretches(), thresholds, thresholds, st.integers(1, 120), st.integers(1, 120), st.booleans())
+@given(
+    stretches(),
+    st.tuples(thresholds, thresholds),
+    st.tuples(st.integers(1, 120), st.integers(1, 120), st.integers(1, 300)),
+    st.booleans(),
+)
 def test_spans_lie_in_the_kept_part_in_order_and_apart(
     recording: tuple[np.ndarray, int],
-    thresh: float,
-    head: float,
-    min_len: int,
-    break_len: int,
+    levels: tuple[float, float],
+    lengths: tuple[int, int, int],
     floored: bool,
 ) -> None:
     samples, rate = recording
+    min_len, break_len, window = lengths
     wanted = SilenceConfig(
-        thresh=thresh,
-        head_thresh=head,
+        thresh=levels[0],
+        head_thresh=levels[1],
         min_len=min_len,
         min_silence_len=break_len,
+        trim_window=window,
         rms="int16" if floored else "float",
     )
 
@@ -325,6 +369,21 @@ def test_a_higher_threshold_never_keeps_more(
     assert covered(low) <= covered(high)
     assert kept(low)[0] <= kept(high)[0]
     assert kept(low)[1] >= kept(high)[1]
+
+
+@pytest.mark.parametrize("rest", range(23))
+def test_a_silence_at_the_very_end_stays_inside_the_recording(rest: int) -> None:
+    # Half a window is loud, so the tail is kept; the last millisecond may hang over the end.
+    rate = 22050
+    samples = np.concatenate((np.full(rate, 0.5), np.zeros(rate // 10 + rest)))
+    wanted = SilenceConfig(thresh=-60.0, trim_window=300, min_len=50)
+
+    found = analyse(level_curve(sound_of(samples, rate)), wanted)
+
+    assert (found.start, found.stop) == (0, len(samples))
+    ((begin, end),) = found.silences
+    assert rate <= begin < rate + 23
+    assert len(samples) - 23 < end <= len(samples)
 
 
 def test_a_known_voice_is_cut_at_its_pauses() -> None:

@@ -7,8 +7,6 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from corpuskit import wording
 from corpuskit.build import Built, Planned
@@ -43,60 +41,6 @@ source (N)     3.0 s    0.30 s    0.30 s         0.40 s         4   2.0 s
 target (C)     3.0 s    0.30 s    0.30 s         0.20 s         2   2.2 s
 phrases per utterance 1.67; without any phrase break 1 of 3 pairs (33 %); \
 source and target pause differently in 2; breaks merged 0"""
-
-
-# ----------------------------------------------------------------------------- parts
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0, "0.0 s"),
-        (12.34, "12.3 s"),
-        (59.9, "59.9 s"),
-        (60, "1.0 min"),
-        (245, "4.1 min"),
-        (3540, "59.0 min"),
-        (3600, "1.00 h"),
-        (8316, "2.31 h"),
-        (360000, "100.00 h"),
-    ],
-)
-def test_lengths_are_said_in_the_unit_people_use(seconds: float, said: str) -> None:
-    assert wording.length(seconds) == said
-
-
-def test_columns_of_numbers_are_flush_right_and_others_left() -> None:
-    lines = list(
-        wording.table(["name", "pairs", "note"], [["a", "1,180", "x"], ["long", "7", "20 y"]])
-    )
-
-    assert lines == [
-        "name  pairs  note",
-        "a     1,180  x",
-        "long      7  20 y",
-    ]
-
-
-def test_a_table_without_rows_is_its_header() -> None:
-    assert list(wording.table(["name", "pairs"], [])) == ["name  pairs"]
-
-
-cells = st.text("ab1 +-", min_size=1, max_size=6).filter(lambda cell: cell == cell.strip())
-
-
-@given(st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=5))
-def test_every_cell_of_a_table_is_there_and_no_line_ends_in_blanks(
-    rows: list[tuple[str, str, str]],
-) -> None:
-    lines = list(wording.table(["x", "y", "z"], rows))
-
-    assert len(lines) == len(rows) + 1
-    for line, row in zip(lines[1:], rows, strict=True):
-        assert line == line.rstrip()
-        at = 0
-        for cell in row:
-            at = line.index(cell, at) + len(cell)
 
 
 # -------------------------------------------------------------------------- building
