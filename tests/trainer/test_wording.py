@@ -58,7 +58,7 @@ def test_a_beginning_says_from_what_and_what_was_left(run: Run) -> None:
 def test_a_training_closes_in_one_sentence(run: Run) -> None:
     state = State(epoch=50, step=1200, best_loss=1.61803, best_epoch=43)
 
-    sentence = closing(run, Ended(state=state, stopped=""), 93.0, 3600.0)
+    sentence = closing(run, Ended(state=state, stopped=""), 3600.0)
 
     assert sentence == (
         "Trained run N2C_1: 50 epochs, 1,200 steps over 10 pairs (1.00 h of speech), "
@@ -69,7 +69,7 @@ def test_a_training_closes_in_one_sentence(run: Run) -> None:
 def test_a_stop_says_how_to_go_on(run: Run) -> None:
     state = State(epoch=3, batch=2, step=14)
 
-    sentence = closing(run, Ended(state=state, stopped="SIGINT"), 1.0, 1.0)
+    sentence = closing(run, Ended(state=state, stopped="SIGINT"), 1.0)
 
     assert sentence == (
         "Stopped run N2C_1 by SIGINT after 3 epochs and 2 batches of the next: "

@@ -8,7 +8,6 @@ training and all was saved; 2: wrong usage or unusable input; 130: a second Ctrl
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,11 +199,11 @@ def resume(
 
 def _train(run: Run, version: Version, device: torch.device, *, quiet: bool) -> None:
     """Go through a session: say what it is, show it, close with a sentence."""
+    from trainer.runs import open_run
     from trainer.session import session
     from trainer.signals import on_signals
     from trainer.wording import began, closing
 
-    started = time.perf_counter()
     if not is_quiet(quiet):
         print_lines(began(run))
     with on_signals() as stop:
@@ -212,7 +211,7 @@ def _train(run: Run, version: Version, device: torch.device, *, quiet: bool) -> 
     speech = sum(
         pair.source.kept_seconds + pair.target.kept_seconds for pair in version.split("train")
     )
-    say(closing(run, ended, time.perf_counter() - started, speech))
+    say(closing(open_run(run.workspace, run.tag), ended, speech))
 
 
 def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:

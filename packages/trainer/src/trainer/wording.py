@@ -76,7 +76,7 @@ def epoch_line(row: Mapping[str, Any], epochs: int, *, best: bool) -> str:
     )
 
 
-def closing(run: Run, ended: Ended, seconds: float, speech: float) -> str:
+def closing(run: Run, ended: Ended, speech: float) -> str:
     """Close a training in one sentence; `speech` is one epoch's, in seconds."""
     state = ended.state
     best = (
@@ -95,7 +95,7 @@ def closing(run: Run, ended: Ended, seconds: float, speech: float) -> str:
     return (
         f"Trained run {run.tag}: {counted(state.epoch, 'epoch')}, {counted(state.step, 'step')} "
         f"over {counted(pairs, 'pair')} "
-        f"({length(speech)} of speech){best}, in {length(seconds)}."
+        f"({length(speech)} of speech){best}, in {length(run.record.seconds)}."
     )
 
 
