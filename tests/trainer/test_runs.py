@@ -293,3 +293,13 @@ def test_without_rows_no_file_is_made(tmp_path: Path) -> None:
 
     assert metrics(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_document_explains_every_field() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    explained = {name for row in rows for name in row.replace("`", "").replace(",", " ").split()}
+
+    assert {field.name for field in dataclasses.fields(Record)} <= explained
+    assert {"config", "dataset", "split", "parent", "statistics", "code"} <= explained
+    assert {"epoch", "step", "lr", "train", "dev", "padding_share", "seconds"} <= explained
