@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from corpuskit.errors import Refused, UnknownName
+from corpuskit.errors import CorpuskitError, Refused, UnknownName
 from trainer import runs
 from trainer.errors import BadRun, SameRun
 from trainer.runs import (
@@ -256,6 +256,14 @@ def test_another_machines_run_is_running_while_its_folder_is_held(tmp_path: Path
             pass
 
     assert open_run(tmp_path, run.tag).status == "stopped"
+
+
+def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    told = r"cannot write .*choose another --workspace"
+    with pytest.raises(CorpuskitError, match=told), runs.registry(tmp_path / "file"):
+        pass
 
 
 def test_results_and_progress_do_not_overwrite_each_other(tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def test_a_second_signal_leaves_a_stopped_run(
     [
         (torch.OutOfMemoryError("CUDA"), CorpuskitError, "out of memory with train.batch_size 3"),
         (RuntimeError("a bug"), RuntimeError, "a bug"),
+        (OSError(28, "No space left on device"), CorpuskitError, "No space left on device"),
         (CorpuskitError("cannot write x: No space left"), CorpuskitError, "No space left"),
     ],
 )

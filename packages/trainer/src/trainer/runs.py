@@ -388,14 +388,26 @@ def held(run: Run) -> Iterator[None]:
     Refused
         Another process holds it.
     """
-    descriptor = os.open(run.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _lock_file(run.folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"run {run.tag} is being trained by another process") from None
         yield
-    except BlockingIOError:
-        raise Refused(f"run {run.tag} is being trained by another process") from None
     finally:
         os.close(descriptor)
+
+
+def _lock_file(folder: Path) -> int:
+    """Open the file whose lock stands for the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise CorpuskitError(
+            f"cannot write {folder}: {error.strerror}", "choose another --workspace"
+        ) from None
 
 
 def _is_held(folder: Path) -> bool:
@@ -427,14 +439,7 @@ def trim_metrics(folder: Path, epochs: int) -> None:
 @contextmanager
 def registry(workspace: Path) -> Iterator[None]:
     """Hold the workspace's runs: nobody else claims a tag or takes over a run meanwhile."""
-    folder = workspace / "runs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise CorpuskitError(
-            f"cannot write {folder}: {error.strerror}", "choose another --workspace"
-        ) from None
+    descriptor = _lock_file(workspace / "runs")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -141,6 +141,10 @@ def _recorded(run: runs.Run) -> Iterator[None]:
         _failed(run, problem)
         remedy = f"start a new run with --set train.batch_size={max(1, batch_size // 2)}"
         raise CorpuskitError(problem, remedy) from error
+    except OSError as error:
+        problem = f"cannot write {error.filename or run.folder}: {error.strerror or error}"
+        _failed(run, problem)
+        raise CorpuskitError(problem, f"`trainer resume {run.tag}` goes on from there") from error
     except BaseException as error:
         _failed(run, str(error) or type(error).__name__)
         raise
