@@ -132,6 +132,20 @@ def test_conv_is_torchs_on_each_utterance_alone(kernel: int, groups: int) -> Non
     assert_alike(found, place, [torchs(each.t()).t() for each in utterances(x, place)])
 
 
+def test_conv_under_autocast_is_close_to_itself() -> None:
+    """Autocast, like CUDA, goes through PyTorch's own kernel."""
+    place = place_of(LENGTHS)
+    conv = Conv(4, 8, 5)
+    x = noise(place, 4)
+
+    exact = conv(x, place.real)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = conv(x, place.real)
+
+    assert rough.dtype == torch.bfloat16
+    torch.testing.assert_close(rough.float(), exact, atol=0.02, rtol=0.02)
+
+
 def test_convs_gradients_are_those_of_each_utterance_alone() -> None:
     place = place_of(LENGTHS)
     conv, torchs = Conv(4, 3, 5), nn.Conv1d(4, 3, 5, padding="same")

@@ -278,7 +278,7 @@ def padding_share(
 ) -> Padding:
     """Count real and padded frames when utterances of `lengths` (n,) are batched so.
 
-    The model itself computes on real frames only; what padding still costs is memory.
+    The model computes on real frames only, attention aside; padding mostly costs memory.
     """
     real = sum(int(lengths[batch].sum()) for batch in map(np.asarray, batches))
     padded = sum(int(lengths[batch].max()) * len(batch) for batch in map(np.asarray, batches))

@@ -92,8 +92,8 @@ def valid_frames(lengths: Tensor, longest: int) -> Tensor:
 def take(rows: Tensor, index: Tensor) -> Tensor:
     """Return rows (M, C) at index (...): (..., C).
 
-    The embedding kernel, because its backward sums repeated rows in a fixed order on every device;
-    those of `gather` and `index_select` do not on CUDA, and a resumed run would drift.
+    The embedding kernel, because its backward sums repeated rows in a fixed order on every device.
+    Those of `gather` and `index_select` add in any order on CUDA: a resumed run would drift.
     """
     return functional.embedding(index, rows)
 
