@@ -8,6 +8,7 @@ its place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -95,7 +96,7 @@ class Conv(nn.Conv1d):
         """Convolve x (M, Cin); real (M, 1) is false on gap rows, whose content is not read."""
         if x.is_cpu and self.groups == 1 and not torch.is_autocast_enabled("cpu"):
             taps = self.weight.permute(2, 1, 0).contiguous()
-            return _Taps.apply(x, real, taps, self.bias)  # type: ignore[no-any-return]
+            return _convolve(x, real, taps, self.bias)
         clean = x.masked_fill(~real, 0)
         return super().forward(clean.t()[None])[0].t()
 
@@ -115,7 +116,7 @@ class _Taps(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor, Tensor]:
         wide, real, taps = ctx.saved_tensors
         length, half = len(grad), len(taps) // 2
@@ -125,6 +126,9 @@ class _Taps(torch.autograd.Function):
             torch.mm(wide[k : k + length].t(), grad, out=taps_grad[k])
         x_grad = wide_grad[half : half + length].masked_fill_(~real, 0)
         return x_grad, None, taps_grad, grad.sum(0)
+
+
+_convolve: Callable[..., Tensor] = _Taps.apply
 
 
 # ---------------------------------------------------------------------- attention

@@ -48,7 +48,7 @@ def lr(step: int, warm_up: int, max_lr_scale: float | None) -> float:
     turning = _capped_from(warm_up, max_lr_scale)
     if turning is not None and max_lr_scale and step > turning:
         return FACTOR * max_lr_scale * math.sqrt(turning / step)
-    return FACTOR * min(1 / math.sqrt(step), step / float(warm_up) ** 1.5)
+    return FACTOR * min(1 / math.sqrt(step), step / math.pow(warm_up, 1.5))
 
 
 def peak(warm_up: int, max_lr_scale: float | None) -> Peak:
@@ -68,4 +68,4 @@ def _capped_from(warm_up: int, max_lr_scale: float | None) -> float | None:
     """Return t0, where the rise meets the cap; None if it ends at W before that."""
     if not max_lr_scale or max_lr_scale >= 1 / math.sqrt(warm_up):
         return None
-    return max_lr_scale * float(warm_up) ** 1.5
+    return max_lr_scale * math.pow(warm_up, 1.5)
