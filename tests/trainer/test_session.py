@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,6 +73,38 @@ def test_a_run_that_has_its_epochs_is_not_resumed(workspace: Path) -> None:
     for epochs in (None, 1, 2):
         with pytest.raises(Refused, match=r"has its 2 epochs already; .*--epochs N"):
             resume(workspace, run.tag, epochs, "cpu")
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_what_was_killed_between_saving_and_writing_down_is_caught_up(
+    workspace: Path, epochs: int
+) -> None:
+    """Killed right after a checkpoint: record, samples and curves are one epoch behind."""
+    run = trained(workspace, "train.samples=1", "train.save_every=2", epochs=2)
+    truth = run.record
+    shutil.rmtree(run.folder / "samples")
+    gone = replace(truth.sessions[0], process=replace(truth.sessions[0].process, started="x"))
+    behind = {"epoch": 1, "step": 4, "best_epoch": 1, "best_loss": 9.0}
+    runs.update(run, **behind, status="running", sessions=(gone,))
+
+    done = resumed(open_run(workspace, run.tag), epochs=epochs)
+
+    assert (done.status, done.record.epoch) == ("finished", epochs)
+    assert [row["epoch"] for row in metrics(done.folder)] == list(range(1, epochs + 1))
+    assert (run.folder / "samples" / "epoch-0002").is_dir()
+    if epochs == 2:
+        assert done.record.best_loss == truth.best_loss
+        assert done.record.best_epoch == truth.best_epoch
+
+
+def test_a_damaged_newest_checkpoint_does_not_stop_a_resume(workspace: Path) -> None:
+    whole = outcome(trained(workspace, "train.save_every=1", tag="whole", epochs=3))
+    run = trained(workspace, "train.save_every=1", tag="cut", epochs=2, again=True)
+    (run.checkpoints / "epoch-0002" / "state.json").write_text("{")
+
+    done = resumed(run, epochs=3)
+
+    assert {**outcome(done), "kept": None} == {**whole, "kept": None}
 
 
 def test_a_run_in_training_is_not_resumed(workspace: Path) -> None:
