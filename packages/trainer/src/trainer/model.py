@@ -29,7 +29,7 @@ from torch.nn import functional
 from trainer.batches import Batch, Inputs
 from trainer.config import ModelConfig
 from trainer.layers import BlockShape, Conformer, Conv, PostNet, Predictor
-from trainer.packing import Packing, Stretch, packing, stack, stretch, unstack
+from trainer.packing import Packing, Stretch, packing, stack, stretch, take, unstack
 
 __all__ = ["FS2VC", "Batch", "Generated", "Inputs", "Outputs", "whole_durations"]
 
@@ -148,12 +148,12 @@ class FS2VC(nn.Module):
     def _encode(self, inputs: Inputs, source: Packing) -> Tensor:
         """Return the encoder's output (Ms, width)."""
         x = self.mel_in(source.pack(stack(inputs.mel, self.config.reduction)))
-        x = x + self.source_speakers(inputs.source_speaker)[source.utterance]
+        x = x + take(self.source_speakers(inputs.source_speaker), source.utterance)
         return self.encoder(x, source)  # type: ignore[no-any-return]
 
     def _decode(self, mixed: Tensor, speaker: Tensor, target: Packing) -> tuple[Tensor, Tensor]:
         """Return the mel before and after the PostNet, both (Mt, r * mels)."""
-        x = mixed + self.target_speakers(speaker)[target.utterance]
+        x = mixed + take(self.target_speakers(speaker), target.utterance)
         mel = self.mel_out(self.decoder(x, target))
         frames = unstack(mel, self.config.reduction)
         refined = self.postnet(frames, target.unstacked_real(self.config.reduction))
