@@ -14,7 +14,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,6 @@ class EpochDone:
 
     row: dict[str, Any]
     best: bool  # the lowest dev loss so far
-    kept: bool  # its checkpoint stays
-    model: FS2VC = field(repr=False)  # as it is now; to be listened to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +139,7 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
             state, running = _next_epoch(state, dev[TOTAL]), Accumulator()
             _save(run, learner, state, running)
-            yield EpochDone(
-                row=row,
-                best=state.best_epoch == state.epoch,
-                kept=state.epoch % settings.save_every == 0 or state.epoch == epochs,
-                model=learner.model,
-            )
+            yield EpochDone(row=row, best=state.best_epoch == state.epoch)
     yield Ended(state=state, stopped=stop.reason if state.epoch < epochs else "")
 
 

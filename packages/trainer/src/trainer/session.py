@@ -7,16 +7,17 @@ on) or failed, with the reason.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from corpuskit.errors import BadSetting, CorpuskitError, Refused
 from corpuskit.files import remove_leftovers
-from corpuskit.versions import Version, open_version
+from corpuskit.versions import Pair, Version, open_version
 from trainer import lineage, runs, samples
 from trainer.checkpoint import last
 from trainer.convert import Converter
@@ -27,7 +28,6 @@ from trainer.identity import code_digest
 from trainer.loop import Ended, EpochDone, Event, Note, Splits, train
 from trainer.signals import Stop
 from trainer.start import session_here
-from trainer.vocoder import GriffinLim
 
 __all__ = ["Resumed", "resume", "session"]
 
@@ -56,7 +56,8 @@ def resume(workspace: Path, tag: str, epochs: int | None, device: str = "auto") 
     record = before.record
     wanted = record.epochs if epochs is None else epochs
     newest = last(before.checkpoints)
-    if wanted < newest.epoch or (wanted == newest.epoch and not newest.batch):
+    done = wanted == newest.epoch and not newest.batch and record.status == "finished"
+    if wanted < newest.epoch or done:
         raise Refused(
             f"run {tag} has its {newest.epoch} epochs already",
             f"`trainer resume {tag} --epochs N` with a larger N goes on",
@@ -71,7 +72,7 @@ def resume(workspace: Path, tag: str, epochs: int | None, device: str = "auto") 
     place = pick(device)
     if pick_precision(record.precision, place) != record.precision:
         raise BadSetting(f"{name_of(place)} cannot compute in {record.precision}")
-    here = session_here(place, newest.state(), code_digest())
+    here = session_here(place, newest, code_digest())
     run = runs.take_over(workspace, tag, here, wanted)
     notes = _inexact(record.sessions[-1], here)
     if before.status == "failed":
@@ -104,26 +105,78 @@ def session(run: runs.Run, version: Version, device: torch.device, stop: Stop) -
     Diverged, CorpuskitError
         As the loop; the record says so too.
     """
-    began, spent = time.perf_counter(), run.record.seconds
-
-    def seconds() -> float:
-        return round(spent + time.perf_counter() - began, 1)
-
     with runs.held(run), _recorded(run), _curves(run) as curves:
         for folder in (run.folder, run.checkpoints):
             remove_leftovers(folder)
-        normaliser = Normaliser(run.statistics, version.settings.features.energy_gate)
-        splits = _splits(run, version, normaliser, device)
-        for event in train(run, splits, device, stop):
+        keeper = _Keeper(run, version, device, curves)
+        yield from keeper.catch_up()
+        for event in train(run, _splits(run, version, device), device, stop):
             if isinstance(event, EpochDone):
-                curves.row(event.row)
-                run = runs.update(run, **_progress(event), seconds=seconds())
-                if event.kept:
-                    yield from _samples(run, version, splits, normaliser, device, event, curves)
+                yield from keeper.epoch(event.row)
             if isinstance(event, Ended):
-                status = "stopped" if event.stopped else "finished"
-                run = runs.update(run, status=status, step=event.state.step, seconds=seconds())
+                keeper.end(event)
             yield event
+
+
+class _Keeper:
+    """Keeps record, curves and samples in step with the checkpoints."""
+
+    def __init__(
+        self, run: runs.Run, version: Version, device: torch.device, curves: Curves
+    ) -> None:
+        self._run = run
+        self._version = version
+        self._device = device
+        self._curves = curves
+        self._began = time.perf_counter()
+        self._spent = run.record.seconds
+
+    def _seconds(self) -> float:
+        return round(self._spent + time.perf_counter() - self._began, 1)
+
+    def catch_up(self) -> Iterator[Note]:
+        """Keep what a killed session had saved and not yet written down."""
+        saved = last(self._run.checkpoints).epoch
+        for row in runs.metrics(self._run.folder):
+            if self._run.record.epoch < row["epoch"] <= saved:
+                yield from self.epoch(row)
+
+    def epoch(self, row: Mapping[str, Any]) -> Iterator[Note]:
+        """Write an epoch into record and curves; make samples where its checkpoint is kept."""
+        record, epoch, loss = self._run.record, row["epoch"], row["dev"]["total"]
+        done = {"epoch": epoch, "step": row["step"], "seconds": self._seconds()}
+        if record.best_loss is None or loss < record.best_loss:
+            done |= {"best_epoch": epoch, "best_loss": loss}
+        self._curves.row(row)
+        self._run = runs.update(self._run, **done)
+        if epoch % self._run.config.train.save_every == 0 or epoch == record.epochs:
+            yield from self._samples(row)
+
+    def _samples(self, row: Mapping[str, Any]) -> Iterator[Note]:
+        """Convert the first dev pairs; a model that cannot yet is no reason to stop."""
+        run, epoch = self._run, row["epoch"]
+        pairs = _scored(run, self._version)[: run.config.train.samples]
+        if not pairs:
+            return
+        folder = run.folder / "samples" / f"epoch-{epoch:04d}"
+        cuda = [self._device] if self._device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(cuda):  # training goes on as if nobody had listened
+                converter = Converter.of(run, run.checkpoint(str(epoch)), self._device.type)
+                for sample in samples.convert(converter, self._version, pairs):
+                    samples.write(folder, sample)
+                    self._curves.sample(sample, row["step"])
+        except CorpuskitError as error:
+            yield Note(text=f"no samples of epoch {epoch}: {error}")
+
+    def end(self, event: Ended) -> None:
+        """Write down that the session ended, by itself or by a signal."""
+        self._run = runs.update(
+            self._run,
+            status="stopped" if event.stopped else "finished",
+            step=event.state.step,
+            seconds=self._seconds(),
+        )
 
 
 @contextmanager
@@ -157,57 +210,25 @@ def _failed(run: runs.Run, problem: str) -> None:
 
 @contextmanager
 def _curves(run: runs.Run) -> Iterator[Curves]:
-    curves = Curves(run.folder / "tensorboard", last(run.checkpoints).state().step + 1)
+    """Give curves that go on after the last epoch that was written down."""
+    rows = runs.metrics(run.folder)
+    steps = [row["step"] for row in rows if row["epoch"] <= run.record.epoch]
+    curves = Curves(run.folder / "tensorboard", max(steps, default=0) + 1)
     try:
         yield curves
     finally:
         curves.close()
 
 
-def _splits(
-    run: runs.Run, version: Version, normaliser: Normaliser, device: torch.device
-) -> Splits:
+def _scored(run: runs.Run, version: Version) -> tuple[Pair, ...]:
+    """Return the dev pairs that count."""
     leaks = run.record.leaks
-    dev = lineage.without(version.split("dev"), () if leaks.kept else leaks.pairs)
+    return lineage.without(version.split("dev"), () if leaks.kept else leaks.pairs)
+
+
+def _splits(run: runs.Run, version: Version, device: torch.device) -> Splits:
+    normaliser = Normaliser(run.statistics, version.settings.features.energy_gate)
     return Splits(
         train=load(version, version.split("train"), normaliser, run.speakers, device),
-        dev=load(version, dev, normaliser, run.speakers, device),
+        dev=load(version, _scored(run, version), normaliser, run.speakers, device),
     )
-
-
-def _progress(event: EpochDone) -> dict[str, object]:
-    """Return the record's fields after an epoch."""
-    row = event.row
-    done: dict[str, object] = {"epoch": row["epoch"], "step": row["step"]}
-    if event.best:
-        done |= {"best_epoch": row["epoch"], "best_loss": row["dev"]["total"]}
-    return done
-
-
-def _samples(
-    run: runs.Run,
-    version: Version,
-    splits: Splits,
-    normaliser: Normaliser,
-    device: torch.device,
-    event: EpochDone,
-    curves: Curves,
-) -> Iterator[Event]:
-    """Convert the first dev pairs; a model that cannot yet is no reason to stop."""
-    converter = Converter(
-        model=event.model,
-        device=device,
-        settings=version.settings,
-        normaliser=normaliser,
-        speakers=run.speakers,
-        vocoder=GriffinLim(version.settings.features, version.settings.audio.rate),
-        label=f"run {run.tag}",
-    )
-    folder = run.folder / "samples" / f"epoch-{event.row['epoch']:04d}"
-    pairs = splits.dev.pairs[: run.config.train.samples]
-    try:
-        for sample in samples.convert(converter, version, pairs):
-            samples.write(folder, sample)
-            curves.sample(sample, event.row["step"])
-    except CorpuskitError as error:
-        yield Note(text=f"no samples of epoch {event.row['epoch']}: {error}")

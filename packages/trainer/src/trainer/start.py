@@ -95,7 +95,9 @@ def _record(
     )
 
 
-def session_here(device: torch.device, state: checkpoint.State, code: str) -> runs.Session:
+def session_here(
+    device: torch.device, place: checkpoint.Checkpoint | checkpoint.State, code: str
+) -> runs.Session:
     """Describe the stretch of training that this process begins."""
     return runs.Session(
         began=runs.utc_now(),
@@ -103,8 +105,8 @@ def session_here(device: torch.device, state: checkpoint.State, code: str) -> ru
         device=name_of(device),
         libraries=libraries(),
         code=code,
-        epoch=state.epoch,
-        batch=state.batch,
+        epoch=place.epoch,
+        batch=place.batch,
     )
 
 
