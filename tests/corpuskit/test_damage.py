@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from building import built
 from corpuskit.objects import Key, Store
 from corpuskit.verify import Checked, Problem, verify
 from corpuskit.versions import Version
+from fullbuilds import built
 from synthetic import write_pair_corpus
 
 

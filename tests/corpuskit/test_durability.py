@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from building import built, command, definition, write_definition
 from corpuskit import files
 from corpuskit.build import Note, Planned, Request, build, next_name
 from corpuskit.errors import BadSetting, CheckFailed, CorpuskitError, Refused
 from corpuskit.objects import Store
 from corpuskit.verify import Problem, verify
 from corpuskit.versions import list_versions, open_version
+from fullbuilds import built, command, definition, write_definition
 from synthetic import PairCorpus, write_pair_corpus
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from building import command, write_definition
+from fullbuilds import command, write_definition
 from synthetic import write_pair_corpus
 
 
