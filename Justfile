@@ -31,7 +31,7 @@ demo *ARGS: setup
 
 # Run the tests (those marked slow have their own recipe)
 test *ARGS: setup
-    {{bin}}/python -m pytest -m "not slow" {{ARGS}}
+    {{bin}}/python -m pytest --numprocesses auto --dist worksteal -m "not slow" {{ARGS}}
 
 # Run the slow tests
 test-slow *ARGS: setup
