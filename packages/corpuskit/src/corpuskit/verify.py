@@ -54,12 +54,12 @@ def verify(
     """
     jobs = engine.job_count(jobs)
     try:
-        description = describe(workspace, name)
-        version = open_version(workspace, name)
-        broken = list(_files(version, description["files"]))
+        files = describe(workspace, name)["files"]
+        broken = list(_files(workspace / "versions" / name, files))
         yield from broken
         if broken:
             return
+        version = open_version(workspace, name)
     except BadVersion as error:
         yield Problem(what=error.problem)
         return
@@ -72,10 +72,10 @@ def verify(
     yield Checked(objects=len(objects), recordings=len(recordings), absent_roots=absent)
 
 
-def _files(version: Version, digests: Mapping[str, str]) -> Iterator[Problem]:
+def _files(folder: Path, digests: Mapping[str, str]) -> Iterator[Problem]:
     for name, expected in sorted(digests.items()):
         try:
-            found = hashlib.sha256((version.folder / name).read_bytes()).hexdigest()
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         except OSError as error:
             yield Problem(what=f"{name} cannot be read: {error.strerror}")
             continue

@@ -136,6 +136,7 @@ class Version:
     libraries: Mapping[str, str]
     speakers: tuple[str, ...]  # of the used pairs, sorted
     created: str  # UTC; not part of the fingerprint
+    files: Mapping[str, str]  # SHA-256 of the version's other files
     pairs: tuple[Pair, ...]  # sorted by id
     folder: Path
 
@@ -147,24 +148,25 @@ class Version:
     @cached_property
     def recordings(self) -> tuple[Recording, ...]:
         """All recordings, used or not, sorted by id."""
-        return tuple(Recording(**row) for row in _lines(self.folder / "recordings.jsonl"))
+        return tuple(
+            Recording(**row) for row in _lines(self.folder, "recordings.jsonl", self.files)
+        )
 
     @cached_property
     def set_aside(self) -> tuple[SetAside, ...]:
         """Candidate pairs that are not used, sorted by id."""
-        return tuple(SetAside(**row) for row in _lines(self.folder / "set_aside.jsonl"))
+        return tuple(SetAside(**row) for row in _lines(self.folder, "set_aside.jsonl", self.files))
 
     @cached_property
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
-        try:
-            return load_file(self.folder / "arrays.safetensors")
-        except Exception as error:
-            raise BadVersion(
-                f"dataset {self.name}: arrays.safetensors is damaged ({error})",
-                "remove the version's folder and build it again",
-            ) from None
+        return load(_content(self.folder, "arrays.safetensors", self.files))
+
+    def whole(self) -> Version:
+        """Return the version with every file read and checked (BadVersion when damaged)."""
+        _ = self.recordings, self.set_aside, self._arrays
+        return self
 
     def durations(self, pair: Pair) -> Int32:
         """Return (T_source // r,) reduced target frames a source frame; sums to T_target // r."""
@@ -286,11 +288,16 @@ def write_version(
             "files": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
         }
         complete["digest"] = own_digest(complete)
-        text = json.dumps(complete, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
-        write_file(folder / "version.json", f"{text}\n".encode())
+        write_file(folder / "version.json", written(complete))
         final = versions / str(description["name"])
         publish_folder(folder, final)
     return final
+
+
+def written(description: Mapping[str, Any]) -> bytes:
+    """Return the bytes of version.json: readable, and the only ones for its content."""
+    text = json.dumps(description, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
+    return f"{text}\n".encode()
 
 
 def own_digest(description: Mapping[str, Any]) -> str:
@@ -311,14 +318,21 @@ def _row(value: Any) -> dict[str, Any]:
     }
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _content(folder: Path, name: str, digests: Mapping[str, str]) -> bytes:
+    """Read a file of a version, held against the digest version.json gives for it."""
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise BadVersion(
-            f"dataset {path.parent.name}: {path.name} is damaged ({error})",
-            "remove the version's folder and build it again",
-        ) from None
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise _broken(folder.name, f"{name} cannot be read ({error.strerror})") from None
+    if hashlib.sha256(data).hexdigest() != digests[name]:
+        raise _broken(folder.name, f"the content of {name} does not fit its digest")
+    return data
+
+
+def _lines(folder: Path, name: str, digests: Mapping[str, str]) -> list[dict[str, Any]]:
+    # Not splitlines(): a sentence may hold what Unicode counts as an end of line.
+    text = _content(folder, name, digests).decode()
+    return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def list_versions(workspace: Path) -> list[str]:
@@ -350,17 +364,24 @@ def describe(workspace: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise unknown("dataset", name, list_versions(workspace))
     try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        raw = path.read_bytes()
+        description: dict[str, Any] = json.loads(raw)
         schema, digest = description["schema"], description["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = own_digest(description) == digest and written(description) == raw
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise _broken(name, "version.json cannot be read") from None
     if schema != SCHEMA:
         raise BadVersion(
             f"dataset {name} has schema {schema}, this release reads {SCHEMA}",
             "build it again under a new name",
         )
-    if own_digest(description) != digest:
+    if not whole:
         raise _broken(name, "version.json does not fit its own digest")
+    if description["name"] != name:
+        raise BadVersion(
+            f"the folder {path.parent} holds dataset {description['name']}, not {name}",
+            f"name it {description['name']} again: a version keeps its name",
+        )
     return description
 
 
@@ -399,7 +420,10 @@ def open_version(workspace: Path, name: str) -> Version:
             libraries=description["libraries"],
             speakers=tuple(description["speakers"]),
             created=description["created"],
-            pairs=tuple(_pair(row) for row in _lines(folder / "manifest.jsonl")),
+            files=description["files"],
+            pairs=tuple(
+                _pair(row) for row in _lines(folder, "manifest.jsonl", description["files"])
+            ),
             folder=folder,
         )
     except (KeyError, TypeError) as error:
