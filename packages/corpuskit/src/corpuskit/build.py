@@ -30,7 +30,7 @@ from corpuskit.bookkeeping import (
 from corpuskit.config import DatasetConfig, check_name, family_of, to_mapping
 from corpuskit.decisions import Aligned, Segmented, align_pair, segment
 from corpuskit.diff import Difference, diff_settings, diff_versions
-from corpuskit.errors import BadVersion, CorpuskitError, Refused
+from corpuskit.errors import BadVersion, CorpuskitError, Refused, UnknownName
 from corpuskit.files import remove_leftovers
 from corpuskit.layouts import Found, scan
 from corpuskit.objects import Store, libraries
@@ -100,7 +100,7 @@ class Built:
 
     version: Version
     new: bool  # False when the same version existed
-    measured: int  # recordings decoded in this build
+    measured: int  # recordings of which levels or features were made in this build
     aligned: int  # pairs aligned in this build
     previous: Difference | None  # against the family's last version
 
@@ -125,7 +125,6 @@ def build(request: Request) -> Iterator[Event]:
     """
     check_name(request.name)
     settings, jobs = request.settings, engine.job_count(request.jobs)
-    remove_leftovers(request.workspace / "versions")
     for text in silence.threshold_warnings(settings.silence):
         yield Note(text=text)
     scanned = scan(settings.corpora)
@@ -145,7 +144,8 @@ def build(request: Request) -> Iterator[Event]:
             unmeasured=len(unmeasured),
         )
         return
-    yield from _measure(request, unmeasured, segmented, jobs)
+    remove_leftovers(request.workspace / "versions")
+    measured = yield from _measure(request, unmeasured, segmented, jobs)
 
     aligned, reasons = yield from _align(request, wanted, segmented, jobs)
     recordings = states_of_recordings(scanned, wanted, segmented, aligned, reasons, settings)
@@ -153,7 +153,7 @@ def build(request: Request) -> Iterator[Event]:
         check_strict(recordings, reasons)
     if not aligned:
         raise nothing_left(reasons)
-    yield from _finish(request, wanted, aligned, reasons, recordings, len(unmeasured))
+    yield from _finish(request, wanted, aligned, reasons, recordings, measured)
 
 
 # ---------------------------------------------------------------- recordings
@@ -189,8 +189,10 @@ def _segment(index: Index, store: Store, settings: DatasetConfig, found: Found) 
 
 def _explain(request: Request, unmeasured: Sequence[Found], index: Index) -> Iterator[Event]:
     """Say why recordings the family has seen before must be measured again."""
-    previous = _previous(request)
-    if previous is None or not unmeasured:
+    if not unmeasured:
+        return
+    previous = _readable(request, request.name) or _previous(request)
+    if previous is None:
         return
     before = {recording.digest: recording for recording in previous.recordings}
     for found in unmeasured:
@@ -224,10 +226,16 @@ def _libraries_changed(store: Store, name: str) -> str:
 
 def _measure(
     request: Request, unmeasured: Sequence[Found], segmented: dict[str, Segmented], jobs: int
-) -> Iterator[Event]:
-    """Decode and measure recordings in processes, long files first."""
+) -> Generator[Event, None, int]:
+    """Decode and measure recordings in processes, long files first.
+
+    Returns of how many an object had to be made.
+    """
     if not unmeasured:
-        return
+        return 0
+    for folder in (request.workspace / "index", *Store(request.workspace).folders()):
+        remove_leftovers(folder)
+    measured = 0
     settings, store = request.settings, Store(request.workspace)
     order = sorted(unmeasured, key=lambda found: -_size(found.path))
     stamps = [stamp_of(found.path) for found in order]
@@ -237,7 +245,7 @@ def _measure(
     )
     paths = [found.path for found in order]
     try:
-        for done, (position, facts) in enumerate(
+        for done, (position, (facts, made)) in enumerate(
             engine.run(task, paths, jobs, request.backend), start=1
         ):
             found = order[position]
@@ -245,12 +253,14 @@ def _measure(
             if done % 200 == 0:
                 index.save()
             segmented[found.id] = _just_measured(store, settings, facts, found)
+            measured += made
             yield Progress(stage="measure", done=done, total=len(order))
     finally:
         index.save()
+    return measured
 
 
-def _measure_path(path: Path, *, store: Store, audio: Any, features: Any) -> Facts:
+def _measure_path(path: Path, *, store: Store, audio: Any, features: Any) -> tuple[Facts, bool]:
     return measure(path, store, audio, features)
 
 
@@ -320,10 +330,12 @@ def _finish(
         try:
             write_version(request.workspace, description, pairs, recordings, aside, arrays)
         except Refused:
+            if request.name not in list_versions(request.workspace):
+                raise  # a folder of that name that is no version
             existing = True  # another build of this name was first: same outcome or refused below
-    version = open_version(request.workspace, request.name)
+    version = open_version(request.workspace, request.name).whole()
     if version.fingerprint != print_:
-        raise _refused(request, version, pairs)
+        raise _refused(request, version, pairs, recordings)
     yield Built(
         version=version,
         new=not existing,
@@ -407,11 +419,18 @@ def _previous(request: Request) -> Version | None:
     family = family_of(request.name)
     for name in reversed(list_versions(request.workspace)):
         if name != request.name and family_of(name) == family:
-            try:
-                return open_version(request.workspace, name)
-            except BadVersion:
-                continue
+            version = _readable(request, name)
+            if version is not None:
+                return version
     return None
+
+
+def _readable(request: Request, name: str) -> Version | None:
+    """Return a version that exists and is whole, or None."""
+    try:
+        return open_version(request.workspace, name).whole()
+    except (BadVersion, UnknownName):
+        return None
 
 
 def next_name(workspace: Path, family: str) -> str:
@@ -423,7 +442,9 @@ def next_name(workspace: Path, family: str) -> str:
     return f"{family}_{max([1, *numbers]) + 1}"
 
 
-def _refused(request: Request, version: Version, pairs: Sequence[Pair]) -> Refused:
+def _refused(
+    request: Request, version: Version, pairs: Sequence[Pair], recordings: Sequence[Recording]
+) -> Refused:
     """Explain how this build differs from the version that has its name."""
     changed = [
         f"{s.key} {s.before} -> {s.after}"
@@ -433,9 +454,23 @@ def _refused(request: Request, version: Version, pairs: Sequence[Pair]) -> Refus
     now = {pair.id for pair in pairs}
     if now - before or before - now:
         changed.append(f"{len(now - before)} pairs more, {len(before - now)} fewer")
-    told = ", ".join(changed) or "recordings or decisions changed"
+    changed.extend(_other_samples(version, recordings))
+    told = ", ".join(changed) or "other decisions from the same recordings and settings"
     free = next_name(request.workspace, version.family)
     return Refused(
         f"dataset {request.name} exists and is frozen, and this build differs: {told}",
         f"build it under the next free name: corpuskit build {free}",
     )
+
+
+def _other_samples(version: Version, recordings: Sequence[Recording]) -> Iterator[str]:
+    """Name the recordings used before and now that hold other samples than before."""
+    before = {recording.id: recording.digest for recording in version.recordings}
+    other = [
+        recording.id
+        for recording in recordings
+        if recording.state == "used" and before.get(recording.id, "") not in ("", recording.digest)
+    ]
+    if other:
+        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+        yield f"other samples in {', '.join(other[:3])}{more}"

@@ -127,11 +127,16 @@ class Store:
             return False
         return hasher.hexdigest() == expected and _named(header) == name
 
+    def folders(self) -> list[Path]:
+        """Return the folders that hold objects, sorted."""
+        return sorted(self.root.glob("[0-9a-f][0-9a-f]"))
+
     def names(self) -> Iterator[str]:
         """Yield the names of all objects present, sorted."""
-        for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/*.safetensors")):
-            if not path.name.startswith("."):
-                yield path.parent.name + path.stem
+        for folder in self.folders():
+            for path in sorted(folder.glob("*.safetensors")):
+                if not path.name.startswith("."):
+                    yield path.parent.name + path.stem
 
     def _checked(self, name: str) -> tuple[bytes, dict[str, Any]]:
         """Read an object whole; return its bytes and its header."""

@@ -49,43 +49,49 @@ def object_names(facts: Facts, audio: AudioConfig, settings: FeatureConfig) -> t
     )
 
 
-def measure(path: Path, store: Store, audio: AudioConfig, settings: FeatureConfig) -> Facts:
+def measure(
+    path: Path, store: Store, audio: AudioConfig, settings: FeatureConfig
+) -> tuple[Facts, bool]:
     """Decode a recording and make sure that its objects are in the store.
 
-    A recording that cannot be used comes back with its reason; only a store that
-    cannot be written raises.
+    Returns its facts, and whether an object had to be made. A recording that cannot be
+    used comes back with its reason; only a store that cannot be written raises.
     """
     try:
         sound = decode(path)
         if not sound.samples.any():
             raise BadAudio("is silent from end to end (every sample is zero)")
         facts = Facts(digest=digest(sound), rate=sound.rate, samples=len(sound.samples))
-        _store_levels(sound, facts, store)
-        _store_features(sound, facts, store, audio, settings)
+        made = _store_levels(sound, facts, store)
+        made |= _store_features(sound, facts, store, audio, settings)
     except BadAudio as error:
-        return Facts(problem=error.problem)
+        return Facts(problem=error.problem), False
     except CorpuskitError:
         raise
     except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
-        return Facts(problem=f"cannot be analysed ({type(error).__name__}: {error})")
-    return facts
+        return Facts(problem=f"cannot be analysed ({type(error).__name__}: {error})"), False
+    return facts, made
 
 
-def _store_levels(sound: Sound, facts: Facts, store: Store) -> None:
+def _store_levels(sound: Sound, facts: Facts, store: Store) -> bool:
     key = silence.levels_key(facts.digest)
-    if not store.sound(key.hex()):
-        curve = silence.level_curve(sound)
-        store.put(key, {"forward": curve.forward, "backward": curve.backward})
+    if store.sound(key.hex()):
+        return False
+    curve = silence.level_curve(sound)
+    store.put(key, {"forward": curve.forward, "backward": curve.backward})
+    return True
 
 
 def _store_features(
     sound: Sound, facts: Facts, store: Store, audio: AudioConfig, settings: FeatureConfig
-) -> None:
+) -> bool:
     key = features.features_key(facts.digest, audio.rate, settings)
-    if not store.sound(key.hex()):
-        samples = resample(sound.samples, sound.rate, audio.rate)
-        measured = features.extract(samples, audio.rate, settings)
-        store.put(key, {"f0": measured.f0, "energy": measured.energy, "mel": measured.mel})
+    if store.sound(key.hex()):
+        return False
+    samples = resample(sound.samples, sound.rate, audio.rate)
+    measured = features.extract(samples, audio.rate, settings)
+    store.put(key, {"f0": measured.f0, "energy": measured.energy, "mel": measured.mel})
+    return True
 
 
 def load_levels(store: Store, name: str, facts: Facts) -> silence.LevelCurve:

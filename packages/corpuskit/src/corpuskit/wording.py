@@ -56,15 +56,16 @@ def closing(result: Built, seconds: float) -> str:
     made = result.version
     totals = made.totals
     kept = totals["source"]["kept_seconds"] + totals["target"]["kept_seconds"]
+    work = f"{result.measured:,} recordings measured, {result.aligned:,} pairs aligned"
     if not result.new:
+        again = f" ({work} again)" if result.measured or result.aligned else ""
         return (
             f"Dataset {made.name} is already built and unchanged: {len(made.pairs):,} pairs, "
-            f"fingerprint {made.fingerprint[:12]}, checked in {seconds:.1f} s."
+            f"fingerprint {made.fingerprint[:12]}, checked in {seconds:.1f} s{again}."
         )
     return (
         f"Built {made.name}: {len(made.pairs):,} pairs ({_splits(totals)}), {length(kept)}, "
-        f"fingerprint {made.fingerprint[:12]}, in {seconds:.1f} s "
-        f"({result.measured:,} recordings measured, {result.aligned:,} pairs aligned)."
+        f"fingerprint {made.fingerprint[:12]}, in {seconds:.1f} s ({work})."
     )
 
 
@@ -257,12 +258,16 @@ def _listed(names: Sequence[str], shown: int) -> str:
 
 def checked(name: str, counts: Checked | None, problems: int) -> str:
     """Close a verification in one sentence."""
+    if counts is None:
+        return (
+            f"Dataset {name}: {problems:,} problems; nothing it says can be trusted: "
+            "remove the version's folder and build it again."
+        )
     if problems:
         return (
             f"Dataset {name}: {problems:,} problems; "
             "a build of the same name heals objects whose recordings are unchanged."
         )
-    assert counts is not None
     return (
         f"Dataset {name} is whole: {counts.objects:,} objects and {counts.recordings:,} "
         "recordings are what they were."
