@@ -131,7 +131,7 @@ def build(
     from corpuskit.build import Planned
 
     if isinstance(result, Planned):
-        say(planned(result))
+        print_json(vars(result)) if as_json else say(planned(result))
         return
     if as_json:
         print_json(_built_json(result))
@@ -225,6 +225,7 @@ def diff(
         bool, typer.Option("--exit-code", help="Exit 1 when the versions differ")
     ] = False,
     workspace: WorkspaceOption = None,
+    _quiet: QuietOption = False,
 ) -> None:
     """Show exactly how version B differs from version A."""
     from corpuskit.config import to_mapping
@@ -243,7 +244,9 @@ def diff(
 
 
 @app.command("list")
-def list_(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+def list_(
+    as_json: JsonOption = False, workspace: WorkspaceOption = None, quiet: QuietOption = False
+) -> None:
     """List the dataset versions of the workspace."""
     from corpuskit.tables import table
     from corpuskit.versions import describe, list_versions
@@ -255,7 +258,7 @@ def list_(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> Non
         try:
             descriptions.append(describe(where, name))
         except CorpuskitError as error:
-            warn(str(error))
+            warn(str(error), quiet=quiet)
     if as_json:
         print_json(descriptions)
     elif descriptions:
@@ -266,7 +269,10 @@ def list_(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> Non
 
 @app.command()
 def show(
-    name: NameArgument, as_json: JsonOption = False, workspace: WorkspaceOption = None
+    name: NameArgument,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+    _quiet: QuietOption = False,
 ) -> None:
     """Describe a dataset version: settings, totals, and everything set aside with its reason."""
     from corpuskit.config import to_mapping
@@ -291,6 +297,7 @@ def verify(
     jobs: JobsOption = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Check that a version, its objects and its recordings are what they were (exit 1 if not)."""
     from corpuskit.config import to_mapping
@@ -316,7 +323,7 @@ def verify(
         )
     else:
         for root in counts.absent_roots if counts else ():
-            warn(f"{root} is not on this machine: its recordings were not checked")
+            warn(f"{root} is not on this machine: its recordings were not checked", quiet=quiet)
         say(checked(name, counts, len(problems)))
     if problems:
         raise typer.Exit(1)

@@ -6,7 +6,10 @@ that `--help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -121,6 +124,9 @@ def run_app(app: typer.Typer, interrupted: str) -> None:
     1: a check failed; 2: wrong usage or unusable input; 130: Ctrl-C, answered with
     `interrupted`; 141: the reader of the output went away.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names a narrow terminal cannot show
     try:
         app()
     except CorpuskitError as error:
@@ -133,3 +139,15 @@ def run_app(app: typer.Typer, interrupted: str) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:  # of the system, not of what was asked: a full disk below stdout, ...
+        told = error.strerror or str(error)
+        where = f": {error.filename}" if error.filename else ""
+        typer.echo(f"error: {told}{where}", err=True)
+        _drop_output()
+        sys.exit(2)
+
+
+def _drop_output() -> None:
+    """Let go of what stdout could not take, or Python complains again when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from corpuskit.errors import CorpuskitError
+
 __all__ = ["BACKENDS", "job_count", "run", "threads"]
 
 In = TypeVar("In")
@@ -33,15 +35,28 @@ def run(
     """Yield (index, function(item)) in the order in which results are ready.
 
     `function` must be picklable for process backends. What it raises is raised here.
+
+    Raises
+    ------
+    CorpuskitError
+        A process died (killed, or out of memory).
+
     """
     if jobs == 1 or len(items) < _FEW:
         for index, item in enumerate(items):
             yield index, function(item)
         return
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     parallel: Any = Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered")
-    yield from parallel(delayed(_numbered)(function, i, item) for i, item in enumerate(items))
+    try:
+        yield from parallel(delayed(_numbered)(function, i, item) for i, item in enumerate(items))
+    except TerminatedWorkerError:
+        raise CorpuskitError(
+            "a process died before its work was done (killed, or out of memory)",
+            "run it again with fewer --jobs: it goes on from what is whole",
+        ) from None
 
 
 def threads(function: Callable[[In], Out], items: Sequence[In], jobs: int) -> Iterator[Out]:
