@@ -20,7 +20,7 @@ HERE = Path("demo")
 WORKSPACE = HERE / "workspace"
 BIN = Path(sys.executable).parent
 PRETRAINED, TUNED = "demo_multi_1", "N2C_1"
-PRETRAIN_EPOCHS, TUNE_EPOCHS = 40, 60
+PRETRAIN_EPOCHS, TUNE_EPOCHS = 20, 50
 
 
 def main() -> None:
