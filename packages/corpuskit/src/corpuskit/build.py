@@ -130,10 +130,10 @@ def build(request: Request) -> Iterator[Event]:
     scanned = scan(settings.corpora)
     check_speakers(settings)
     wanted = candidates(scanned.recordings, settings.pairs)
-    for text in scanned.warnings:
-        yield Note(text=text)
     if not wanted:
         raise nothing_to_pair(scanned, settings)
+    for text in scanned.warnings:
+        yield Note(text=text)
 
     segmented: dict[str, Segmented] = {}
     unmeasured = yield from _segment_known(request, wanted, segmented, jobs)

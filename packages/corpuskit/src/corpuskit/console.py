@@ -133,12 +133,12 @@ def run_app(app: typer.Typer, interrupted: str) -> None:
         failed = isinstance(error, CheckFailed)
         typer.echo(f"{'failed' if failed else 'error'}: {error}", err=True)
         sys.exit(1 if failed else 2)
-    except KeyboardInterrupt:
-        typer.echo(interrupted, err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    except SystemExit as end:  # typer ends with these two without a word
+        if end.code == 130:
+            typer.echo(interrupted, err=True)
+        if isinstance(end.__context__, BrokenPipeError):
+            sys.exit(141)
+        raise
     except OSError as error:  # of the system, not of what was asked: a full disk below stdout, ...
         told = error.strerror or str(error)
         where = f": {error.filename}" if error.filename else ""
