@@ -16,7 +16,7 @@ import numpy.typing as npt
 from corpuskit import align, silence
 from corpuskit.config import DatasetConfig
 from corpuskit.errors import BadVersion
-from corpuskit.features import Features, continuous_log_f0, frame_count
+from corpuskit.features import Features, continuous_log_f0, frame_count, log_energy
 from corpuskit.layouts import Found
 from corpuskit.objects import Key, Store, libraries
 from corpuskit.pairs import Candidate
@@ -201,10 +201,13 @@ def _stored_alignment(
         normalise=settings.align.normalise,
     )
     pitches = [continuous_log_f0(view.f0, view.energy, gate) for view in views]
+    energies = [log_energy(view.energy, gate) for view in views]
     arrays: dict[str, npt.NDArray[Any]] = {
         "durations": alignment.durations,
         "cost": np.array([alignment.cost], dtype=np.float32),
-        "moments": np.stack([moments(*each) for each in zip(views, pitches, strict=True)]),
+        "moments": np.stack(
+            [moments(*each) for each in zip(views, pitches, energies, strict=True)]
+        ),
         "voiced": np.array([pitch.any() for pitch in pitches], dtype=np.int32),
     }
     store.put(key, arrays)

@@ -30,6 +30,7 @@ __all__ = [
     "extract",
     "features_key",
     "frame_count",
+    "log_energy",
     "mel_filterbank",
 ]
 
@@ -222,3 +223,12 @@ def continuous_log_f0(f0: Float32, energy: Float32, gate: float) -> Float32:
         return np.zeros(len(f0), dtype=np.float32)
     filled = np.interp(np.arange(len(f0)), voiced, f0[voiced])
     return np.log(filled).astype(np.float32)
+
+
+def log_energy(energy: Float32, gate: float) -> Float32:
+    """Return the natural log of the energy (T,), no lower than `gate`.
+
+    Below the gate there is no voice, only the room or digital zero (-13.8): how far below
+    tells a model nothing, but a few such frames would outweigh all speech in a squared error.
+    """
+    return np.maximum(np.log(energy), np.float32(gate))

@@ -27,7 +27,7 @@ class SideStatistics:
     mel_var: tuple[float, ...]
     pitch_mean: float  # continuous log F0
     pitch_var: float
-    energy_mean: float  # natural log of the energy
+    energy_mean: float  # natural log of the energy, no lower than the gate
     energy_var: float
     frames: int  # how many frames they rest on
 
@@ -40,14 +40,16 @@ class Statistics:
     target: SideStatistics
 
 
-def moments(features: Features, pitch: npt.NDArray[np.float32]) -> Float64:
+def moments(
+    features: Features, pitch: npt.NDArray[np.float32], energy: npt.NDArray[np.float32]
+) -> Float64:
     """Return sums and sums of squares of mel bands, pitch and energy: (2, bands + 2).
 
-    `pitch` is the frames' continuous log F0 (T,).
+    `pitch` is the frames' continuous log F0, `energy` their gated log energy, both (T,).
     """
     mel = features.mel.astype(np.float64)
     pitch = pitch.astype(np.float64)
-    energy = np.log(features.energy).astype(np.float64)
+    energy = energy.astype(np.float64)
     return np.array(
         [
             [*mel.sum(axis=0), pitch.sum(), energy.sum()],

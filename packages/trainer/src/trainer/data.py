@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpuskit.errors import BadSetting
-from corpuskit.features import Features, continuous_log_f0
+from corpuskit.features import Features, continuous_log_f0, log_energy
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +89,7 @@ class Normaliser:
         return Frames(
             mel=_standardised(features.mel, side.mel),
             pitch=_standardised(pitch, side.pitch),
-            energy=_standardised(np.log(features.energy), side.energy),
+            energy=_standardised(log_energy(features.energy, self._gate), side.energy),
         )
 
     def target_mel(self, mel: Float32) -> Float32:
