@@ -1,6 +1,7 @@
+"""Builds at full analysis: what they decide, and whatever kills or refuses them in between."""
+
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -15,9 +16,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from corpuskit import files
 from corpuskit.build import Note, Planned, Request, build, next_name
-from corpuskit.errors import BadSetting, CheckFailed, CorpuskitError, Refused
+from corpuskit.errors import BadSetting, CheckFailed, Refused
 from corpuskit.objects import Store
 from corpuskit.verify import Problem, verify
 from corpuskit.versions import list_versions, open_version
@@ -297,47 +297,6 @@ def test_thresholds_below_the_floor_are_warned_of(pair_corpus: PairCorpus, tmp_p
 
 
 # ------------------------------------------------------------- whatever fails in between
-
-
-class Failing:
-    """The file layer, refusing one call: the n-th write, sync or rename."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int) -> None:
-        self.calls, self.fail_at = 0, fail_at
-        for name in ("_write", "_sync", "_rename"):
-            monkeypatch.setattr(files, name, self._wrapped(getattr(files, name)))
-
-    def _wrapped(self, call: Callable[..., None]) -> Callable[..., None]:
-        def wrapped(*arguments: object) -> None:
-            self.calls += 1
-            if self.calls == self.fail_at:
-                raise OSError(28, "No space left on device")
-            call(*arguments)
-
-        return wrapped
-
-
-def test_a_disk_that_refuses_any_one_call_leaves_nothing_half(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    corpus = write_pair_corpus(tmp_path / "corpus", count=3)
-    reference = built(corpus, tmp_path / "reference").version.fingerprint
-    with monkeypatch.context() as patch:
-        counting = Failing(patch, fail_at=0)
-        built(corpus, tmp_path / "counted")
-    assert counting.calls > 30
-
-    for fail_at in range(1, counting.calls + 1):
-        workspace = tmp_path / f"w{fail_at}"
-        with monkeypatch.context() as patch:
-            Failing(patch, fail_at)
-            with contextlib.suppress(CorpuskitError):  # any other error is a traceback: a failure
-                built(corpus, workspace)
-        for name in list_versions(workspace):
-            assert problems(workspace, name) == [], fail_at
-        assert not [p for p in workspace.rglob(".tmp-*") if p.is_file()], fail_at
-        assert built(corpus, workspace).version.fingerprint == reference, fail_at
-        shutil.rmtree(workspace)
 
 
 def kill_and_rebuild(corpus: PairCorpus, tmp_path: Path, kills: int) -> None:
