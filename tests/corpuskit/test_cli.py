@@ -468,11 +468,14 @@ def test_a_workspace_without_write_permission(ground: Path, here: Path) -> None:
 # -------------------------------------------------------------------------- interruption
 
 
-def test_ctrl_c_ends_in_one_line_and_the_next_build_goes_on(here: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_build_ends_in_one_line_and_the_next_goes_on(
+    here: Path, number: signal.Signals
+) -> None:
     process = started("build", "N2C", "--jobs", 1)
     while not list(here.glob("workspace/objects/*/*.safetensors")) and process.poll() is None:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
+    process.send_signal(number)
     said = ended(process)
 
     if said.code != 0:  # it may have been quicker

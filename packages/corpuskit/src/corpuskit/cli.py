@@ -7,6 +7,8 @@ usage or unusable input.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -354,6 +356,9 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
+    if threading.current_thread() is threading.main_thread():
+        # As Ctrl-C: killed at once, it would leave its worker processes waiting for minutes.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     run_app(app, "stopped: nothing half-written is left; run it again to go on")
 
 
