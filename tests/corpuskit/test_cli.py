@@ -1,6 +1,6 @@
-"""The command line at its edges: streams, places, refusals, what is imported, what is written.
+"""The command line: streams, places, refusals, what is imported, what is written.
 
-Plain usage is in test_usage.py. Most commands run in this process, through `corpuskit.cli.main`.
+Most commands run in this process, through `corpuskit.cli.main`.
 """
 
 from __future__ import annotations
@@ -146,6 +146,20 @@ def test_json_is_alone_on_stdout_and_quiet_is_quiet(
         assert said.err == before.err == ""
 
 
+def test_quiet_leaves_the_closing_sentence(ground: Path, here: Path) -> None:
+    words = ("build", "N2C", "--jobs", "1", "--workspace", ground / "w")
+
+    loud, quiet = corpuskit(*words), corpuskit(*words, "--quiet")
+
+    assert len(loud.out.splitlines()) > 1
+    [line] = quiet.out.splitlines()
+    assert re.fullmatch(
+        r"Dataset N2C is already built and unchanged: 4 pairs, fingerprint [0-9a-f]{12}, "
+        r"checked in \d+\.\d s\.",
+        line,
+    )
+
+
 def test_warnings_go_to_stderr(ground: Path, here: Path) -> None:
     words = ("build", "N2C", "--dry-run", "--silence-thresh", "-100")
 
@@ -264,6 +278,11 @@ def test_what_is_no_name_is_refused(ground: Path, here: Path, words: list[str], 
         (["build", "N2C", "--silence-thresh", "nan"], "must be a finite number"),
         (["build", "N2C", "--set", "split.dev=-1"], "split.dev is -1"),
         (["build", "N2C", "--min-silence-len", "0"], "silence.min_silence_len is 0 ms"),
+        (["build", "N2C", "--set", "split.dev=9"], "leave nothing to train on: there are 4 usable"),
+        (["build", "N2C", "--set", "audio.rate=fast"], "audio.rate must be a whole number"),
+        (["build", "N2C", "--set", 'pairs=[{source="N", target="K"}]'], "known speakers: C, N"),
+        (["build", "N2C", "--config", "no.toml"], "no.toml does not exist"),
+        (["build", "N2C", "--config", "bad.toml"], "bad.toml is not valid TOML"),
         (["build", "N2C", "--config", "configs"], "cannot read configs: Is a directory"),
         (["build", "N2C", "--like", "N2C", "--config", "x.toml"], "give one"),
         (["build", "N2C", "--silence-thresh", "0", "--jobs", "1"], "candidate pairs can be used"),
@@ -277,6 +296,7 @@ def test_what_cannot_be_done_is_told_in_one_line(
     ground: Path, here: Path, words: list[str], told: str
 ) -> None:
     before = contents(ground / "w" / "versions")
+    (here / "bad.toml").write_text("this is = = not TOML")
 
     line = in_one_line(corpuskit("--workspace", ground / "w", *words))
 

@@ -1,7 +1,7 @@
 """Every setting, to the last field, is built with another value: what is made again, what is not.
 
-test_cache_keys.py asks the key functions; here whole builds answer, in one workspace, so that what
-was measured and aligned again is counted as well.
+Whole builds answer, in copies of one workspace, so that what was measured and aligned again is
+counted as well.
 """
 
 from __future__ import annotations

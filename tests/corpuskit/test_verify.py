@@ -1,7 +1,6 @@
 """`verify` through the command line: whatever is not what it was is named, and exit 1 says so.
 
-Byte by byte: the store's and the version's readers are in test_objects.py and test_versions.py,
-more of `verify` itself in test_damage.py.
+The readers of objects and versions, byte by byte, are in test_objects.py and test_versions.py.
 """
 
 from __future__ import annotations
