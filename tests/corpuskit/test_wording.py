@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from corpuskit import wording
 from corpuskit.build import Built, Planned
 from corpuskit.config import to_mapping
 from corpuskit.diff import diff_versions
 from corpuskit.verify import Checked, Problem
 from corpuskit.versions import SetAside, Version, describe
+from corpuskit.wording import build as wording_of_build
+from corpuskit.wording import diff as wording_of_diff
+from corpuskit.wording import verify as wording_of_verify
+from corpuskit.wording import versions as wording_of_versions
 from handmade import aside, pair, settings, version
 
 
@@ -49,7 +52,7 @@ source and target pause differently in 2; breaks merged 0"""
 def test_a_build_tells_what_was_set_aside_and_what_the_thresholds_did(made: Version) -> None:
     result = Built(version=made, new=True, measured=7, aligned=3, previous=None)
 
-    assert "\n".join(wording.built(result)) == (
+    assert "\n".join(wording_of_build.built(result)) == (
         "set aside: 1 recordings: has no partner\n"
         "set aside: 1 recordings: is an empty file\n"
         "set aside: 1 pairs: target is an empty file\n"
@@ -67,7 +70,9 @@ def test_a_build_is_compared_with_the_familys_last_version(made: Version, tmp_pa
     def told(after: Version, before: Version) -> list[str]:
         difference = diff_versions(before, after)
         result = Built(version=after, new=True, measured=0, aligned=0, previous=difference)
-        return [line for line in wording.built(result) if line.startswith(("against", "note"))]
+        return [
+            line for line in wording_of_build.built(result) if line.startswith(("against", "note"))
+        ]
 
     assert told(one, made) == [f"against N2C_4: {diff_versions(made, one).sentence}"]
     assert told(two, one) == [
@@ -83,18 +88,18 @@ def test_a_build_closes_with_one_sentence_in_the_fields_units(made: Version) -> 
     again = Built(version=made, new=False, measured=0, aligned=0, previous=None)
     seal = made.fingerprint[:12]
 
-    assert wording.closing(first, 4.21) == (
+    assert wording_of_build.closing(first, 4.21) == (
         f"Built N2C_4: 3 pairs (train 2, dev 1, eval 0), 4.8 s, fingerprint {seal}, in 4.2 s "
         "(1,200 recordings measured, 3 pairs aligned)."
     )
-    assert wording.closing(again, 0.33) == (
+    assert wording_of_build.closing(again, 0.33) == (
         f"Dataset N2C_4 is already built and unchanged: 3 pairs, fingerprint {seal}, "
         "checked in 0.3 s."
     )
 
 
 def test_a_dry_run_says_what_would_be_measured() -> None:
-    assert wording.planned(Planned(candidates=1180, recordings=2360, unmeasured=12)) == (
+    assert wording_of_build.planned(Planned(candidates=1180, recordings=2360, unmeasured=12)) == (
         "Would build from 1,180 candidate pairs of 2,360 recordings: "
         "12 to be measured, 2,348 in the store."
     )
@@ -104,14 +109,14 @@ def test_a_dry_run_says_what_would_be_measured() -> None:
 
 
 def test_a_row_of_the_list(made: Version) -> None:
-    row = wording.version_row(describe(made.workspace, "N2C_4"))
+    row = wording_of_versions.version_row(describe(made.workspace, "N2C_4"))
 
     assert row == ["N2C_4", "3", "2", "1", "0", "4.2 s", "1.67", made.fingerprint[:12]]
-    assert len(row) == len(wording.VERSION_HEADER)
+    assert len(row) == len(wording_of_versions.VERSION_HEADER)
 
 
 def test_a_version_is_shown_with_states_settings_and_reasons(made: Version) -> None:
-    lines = list(wording.version(made))
+    lines = list(wording_of_versions.version(made))
 
     assert lines[:5] == [
         "dataset N2C_4 (family N2C), built 2024-01-01T00:00:00+00:00",
@@ -132,7 +137,7 @@ def test_a_version_is_shown_with_states_settings_and_reasons(made: Version) -> N
 
 
 def test_every_setting_is_shown_with_its_value(made: Version) -> None:
-    lines = list(wording.version(made))
+    lines = list(wording_of_versions.version(made))
 
     shown = lines[lines.index("settings:") + 1 :]
     for table, values in to_mapping(made.settings).items():
@@ -150,7 +155,7 @@ def test_many_speakers_are_counted(tmp_path: Path) -> None:
         for k in range(5)
     ]
 
-    lines = list(wording.effects(version(tmp_path, "many", pairs)))
+    lines = list(wording_of_versions.effects(version(tmp_path, "many", pairs)))
 
     assert lines[1].startswith("source (N) ")
     assert lines[2].startswith("target (5 speakers) ")
@@ -170,7 +175,7 @@ def test_a_difference_is_told_from_settings_to_the_largest_changes(
         config=settings("silence.thresh=-100"),
     )
 
-    told = list(wording.difference(diff_versions(made, after)))
+    told = list(wording_of_diff.difference(diff_versions(made, after)))
 
     assert "\n".join(told) == (
         "dataset N2C_4 -> dataset N2C_5\n"
@@ -204,8 +209,8 @@ def test_of_many_pairs_the_first_are_named_and_the_rest_counted(tmp_path: Path) 
     many = version(tmp_path, "F_2", [pair(f"s{k:02d}") for k in range(15)])
     changed = version(tmp_path, "F_3", [pair(f"s{k:02d}", split="dev") for k in range(15)])
 
-    added = list(wording.difference(diff_versions(few, many), shown=3))
-    ranked = list(wording.difference(diff_versions(many, changed), shown=3))
+    added = list(wording_of_diff.difference(diff_versions(few, many), shown=3))
+    ranked = list(wording_of_diff.difference(diff_versions(many, changed), shown=3))
 
     assert "added: N>C/s01, N>C/s02, N>C/s03, and 11 more" in added
     at = ranked.index("largest of 15 changes:")
@@ -213,7 +218,7 @@ def test_of_many_pairs_the_first_are_named_and_the_rest_counted(tmp_path: Path) 
 
 
 def test_equal_versions_need_three_lines(made: Version, tmp_path: Path) -> None:
-    assert list(wording.difference(diff_versions(made, made))) == [
+    assert list(wording_of_diff.difference(diff_versions(made, made))) == [
         "dataset N2C_4 -> dataset N2C_4",
         "pairs: 0 added, 0 removed, 0 changed, 3 unchanged",
         "nothing differs",
@@ -226,19 +231,22 @@ def test_equal_versions_need_three_lines(made: Version, tmp_path: Path) -> None:
 def test_a_problem_names_recordings_and_pairs() -> None:
     recordings = tuple(f"N/s{k}" for k in range(4))
 
-    told = wording.problem(
+    told = wording_of_verify.problem(
         Problem(what="object 0123 is damaged", recordings=recordings, pairs=("N>C/s0",)), shown=2
     )
 
     assert told == "object 0123 is damaged; recordings: N/s0, N/s1 and 2 more; pairs: N>C/s0"
-    assert wording.problem(Problem(what="version.json is damaged")) == "version.json is damaged"
+    assert (
+        wording_of_verify.problem(Problem(what="version.json is damaged"))
+        == "version.json is damaged"
+    )
 
 
 def test_a_check_closes_with_what_was_looked_at() -> None:
     counts = Checked(objects=3540, recordings=2360, absent_roots=())
 
-    assert wording.checked("N2C_4", counts, 0) == (
+    assert wording_of_verify.checked("N2C_4", counts, 0) == (
         "Dataset N2C_4 is whole: 3,540 objects and 2,360 recordings are what they were."
     )
-    assert wording.checked("N2C_4", counts, 2).startswith("Dataset N2C_4: 2 problems; ")
-    assert wording.checked("N2C_4", None, 2).startswith("Dataset N2C_4: 2 problems; ")
+    assert wording_of_verify.checked("N2C_4", counts, 2).startswith("Dataset N2C_4: 2 problems; ")
+    assert wording_of_verify.checked("N2C_4", None, 2).startswith("Dataset N2C_4: 2 problems; ")

@@ -1,0 +1,42 @@
+"""Verifications in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from corpuskit.verify import Checked, Problem
+
+__all__ = ["checked", "problem"]
+
+
+def problem(found: Problem, shown: int = 10) -> str:
+    """Name a problem with its recordings and pairs."""
+    parts = [found.what]
+    if found.recordings:
+        parts.append(f"recordings: {_listed(found.recordings, shown)}")
+    if found.pairs:
+        parts.append(f"pairs: {_listed(found.pairs, shown)}")
+    return "; ".join(parts)
+
+
+def _listed(names: Sequence[str], shown: int) -> str:
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def checked(name: str, counts: Checked | None, problems: int) -> str:
+    """Close a verification in one sentence."""
+    if counts is None:
+        return (
+            f"Dataset {name}: {problems:,} problems; nothing it says can be trusted: "
+            "remove the version's folder and build it again."
+        )
+    if problems:
+        return (
+            f"Dataset {name}: {problems:,} problems; "
+            "a build of the same name heals objects whose recordings are unchanged."
+        )
+    return (
+        f"Dataset {name} is whole: {counts.objects:,} objects and {counts.recordings:,} "
+        "recordings are what they were."
+    )
