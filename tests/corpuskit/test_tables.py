@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpuskit.tables import length, table
+from corpuskit.tables import length, size, table
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,20 @@ def test_every_cell_of_a_table_is_there_and_no_line_ends_in_blanks(
         at = 0
         for cell in row:
             at = line.index(cell, at) + len(cell)
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_400, "999.4 kB"),
+        (999_600, "1.0 MB"),
+        (5_100_000, "5.1 MB"),
+        (999_600_000, "1.00 GB"),
+        (2_310_000_000_000, "2310.00 GB"),
+    ],
+)
+def test_sizes_are_told_in_the_unit_people_use(count: int, told: str) -> None:
+    assert size(count) == told

@@ -17,6 +17,7 @@ from corpuskit import __version__
 from corpuskit.commands.build import build
 from corpuskit.commands.demo import demo
 from corpuskit.commands.diff import diff
+from corpuskit.commands.export import export
 from corpuskit.commands.list_ import list_
 from corpuskit.commands.show import show
 from corpuskit.commands.verify import verify
@@ -57,6 +58,7 @@ app.command()(diff)
 app.command("list")(list_)
 app.command()(show)
 app.command()(verify)
+app.command()(export)
 app.command()(demo)
 
 

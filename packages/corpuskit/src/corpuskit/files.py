@@ -23,6 +23,7 @@ from corpuskit.errors import CorpuskitError, Refused
 __all__ = [
     "append_line",
     "canonical",
+    "fill_file",
     "publish_folder",
     "read_json",
     "remove_leftovers",
@@ -53,8 +54,8 @@ def _hidden_name() -> str:
     return f"{_HIDDEN}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         _sync(descriptor)
     finally:
@@ -96,7 +97,13 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
             temporary.unlink(missing_ok=True)
             raise
         if durable:
-            _sync_folder(path.parent)
+            _sync_path(path.parent)
+
+
+def fill_file(path: Path, data: bytes) -> None:
+    """Write a file of a temporary folder, where nobody reads before the folder is published."""
+    with _explained(path):
+        _write_whole(path, data, durable=False)
 
 
 def _write_whole(path: Path, data: bytes, *, durable: bool) -> None:
@@ -150,8 +157,8 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish_folder(temporary: Path, final: Path) -> None:
-    """Give a finished folder its name in one step.
+def publish_folder(temporary: Path, final: Path, *, sync_files: bool = False) -> None:
+    """Give a finished folder its name in one step; `sync_files` for those `fill_file` wrote.
 
     Raises
     ------
@@ -163,9 +170,9 @@ def publish_folder(temporary: Path, final: Path) -> None:
     """
     with _explained(final):
         for path in sorted(temporary.rglob("*")):
-            if path.is_dir():
-                _sync_folder(path)
-        _sync_folder(temporary)
+            if sync_files or path.is_dir():
+                _sync_path(path)
+        _sync_path(temporary)
         if final.exists():
             raise Refused(f"{final} exists already", "choose another name")
         try:
@@ -176,7 +183,7 @@ def publish_folder(temporary: Path, final: Path) -> None:
             if final.exists():  # "directory not empty", spelt differently by each system
                 raise Refused(f"{final} exists already", "choose another name") from error
             raise
-        _sync_folder(final.parent)
+        _sync_path(final.parent)
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-__all__ = ["length", "table"]
+__all__ = ["length", "size", "table"]
 
 
 def length(seconds: float) -> str:
@@ -14,6 +14,16 @@ def length(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.2f} h"
+
+
+def size(count: int) -> str:
+    """Say a number of bytes in the unit people use for it: "812 bytes", "4.1 MB", "2.31 GB"."""
+    if count < 1000:
+        return f"{count} bytes"
+    for unit, scale in (("kB", 1e3), ("MB", 1e6)):
+        if count < scale * 999.5:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count / 1e9:.2f} GB"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

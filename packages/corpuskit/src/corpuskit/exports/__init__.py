@@ -1,0 +1,1 @@
+"""Versions for other programs: one file a format, `registry` knows them all."""
