@@ -31,6 +31,8 @@ OTHER = {
     "model.energy_kernel": 5,
     "model.postnet_kernel": 3,
     "optim.betas": [0.8, 0.99],
+    "optim.ema": 0.999,
+    "train.freeze": ["encoder"],
     "train.precision": "fp32",
     "train.statistics": "own",
 }

@@ -15,7 +15,7 @@ import corpuskit.files
 from corpuskit.errors import CorpuskitError
 from corpuskit.versions import open_version
 from trainer import checkpoint, runs
-from trainer.batches import epoch_order
+from trainer.batches import Batch, epoch_order
 from trainer.data import Normaliser, load
 from trainer.errors import Diverged
 from trainer.learner import Learner
@@ -192,15 +192,15 @@ def test_divergence_names_step_batch_rate_and_last_good_checkpoint(
     calls = 0
     real = Learner.step
 
-    def step(self: Learner, batch: object, index: int) -> object:
+    def step(self: Learner, parts: list[Batch], index: int) -> object:
         nonlocal calls
         calls += 1
         if calls == poisoned:
             if what == "loss":
-                batch = replace(batch, target_mel=batch.target_mel * math.inf)
+                parts = [replace(each, target_mel=each.target_mel * math.inf) for each in parts]
             else:  # a finite loss whose gradient overflows
                 self.parameters[0].register_hook(lambda gradient: gradient * math.inf)
-        return real(self, batch, index)
+        return real(self, parts, index)
 
     monkeypatch.setattr(Learner, "step", step)
     with pytest.raises(Diverged) as raised:
@@ -233,8 +233,9 @@ def test_numbers_that_are_none_are_never_saved(
     monkeypatch.setattr(Learner, "last_loss", lambda _: None)
     real = Learner.step
 
-    def step(self: Learner, batch: object, index: int) -> object:
-        return real(self, replace(batch, target_mel=batch.target_mel * math.nan), index)
+    def step(self: Learner, parts: list[Batch], index: int) -> object:
+        poisoned = [replace(each, target_mel=each.target_mel * math.nan) for each in parts]
+        return real(self, poisoned, index)
 
     monkeypatch.setattr(Learner, "step", step)
     with pytest.raises(Diverged):
@@ -320,3 +321,57 @@ def test_the_step_loss_is_the_one_that_is_minimised(workspace: Path) -> None:
     batch = data.packed.gather(epoch_order(data.packed.lengths, 3, 2, 0, 1)[0])
     loss = batch_loss(sums(model(batch), batch)).item()
     assert first.loss == pytest.approx(loss, rel=1e-5)
+
+
+# ------------------------------------------------------------------ parts, means, patience
+
+
+def test_the_course_does_not_depend_on_how_a_batch_is_computed(workspace: Path) -> None:
+    still = ("model.dropout=0.0", "model.variance_dropout=0.0", "model.postnet_dropout=0.0")
+    rows = [
+        metrics(trained(workspace, *still, f"train.accumulate={n}", tag=f"in_{n}").folder)
+        for n in (1, 3)
+    ]
+
+    for one, other in zip(*rows, strict=True):
+        assert other["dev"] == pytest.approx(one["dev"], rel=1e-4)
+        assert other["train"] == pytest.approx(one["train"], rel=1e-4)
+        assert (other["step"], other["lr"]) == (one["step"], one["lr"])
+
+
+@pytest.mark.parametrize("steps", [1, STEPS, STEPS + 2])
+def test_a_running_mean_of_weights_survives_an_interruption(workspace: Path, steps: int) -> None:
+    whole = outcome(trained(workspace, "optim.ema=0.9", tag="mean", epochs=3))
+    cut = started(workspace, "optim.ema=0.9", tag="cut", epochs=3, again=True)
+    watched(cut, stop_after=steps)
+
+    assert outcome(resumed(cut)) == whole
+
+
+def test_dev_scores_are_of_the_weights_that_are_kept(workspace: Path) -> None:
+    run = trained(workspace, "optim.ema=0.9", tag="mean")
+    version = open_version(workspace, "N2C")
+    model = FS2VC(run.config.model, 2)
+    model.load_state_dict(checkpoint.load_weights(checkpoint.last(run.checkpoints)))
+    dev = load(version, version.split("dev"), Normaliser(run.statistics, -5.0), run.speakers, CPU)
+
+    scored = score(model, dev.packed, 3, Stop())
+
+    assert scored == pytest.approx(metrics(run.folder)[-1]["dev"], rel=1e-6)
+
+
+def test_training_ends_when_the_dev_loss_stays_above_its_best(workspace: Path) -> None:
+    """A learning rate that shakes everything: the first epochs stay the best."""
+    wild = ("optim.max_lr_scale=0.0", "optim.warm_up=8", "optim.lr_limit=1.0", "train.patience=2")
+    run = started(workspace, *wild, tag="wild", epochs=40)
+
+    *_, end = watched(run)
+
+    assert isinstance(end, Ended)
+    assert end.in_vain == 2
+    assert not end.stopped
+    assert end.state.epoch == end.state.best_epoch + 2 < 40
+    after = open_run(workspace, "wild")
+    assert after.status == "finished"
+    with pytest.raises(CorpuskitError, match=r"2 epochs without a lower dev loss"):
+        resumed(after, epochs=60)

@@ -9,7 +9,8 @@ import pytest
 from corpuskit.errors import BadSetting, BadVersion, CorpuskitError, Refused
 from synthetic import PairCorpus
 from trainer.errors import SameRun
-from trainer.plan import Plan, plan
+from trainer.plan import Plan, Request, plan
+from trainer.start import start
 from training import TINY, asked, started, trained
 from untrained import built, dataset_settings
 
@@ -61,7 +62,8 @@ def test_like_takes_a_runs_settings_whole(workspace: Path) -> None:
 
 
 def test_a_fine_tuning_takes_the_parents_settings_but_its_cadence(workspace: Path) -> None:
-    started(workspace, "train.seed=5", "train.save_every=3", "train.statistics=own", epochs=7)
+    cadence = ("train.save_every=3", "train.patience=4")
+    started(workspace, "train.seed=5", *cadence, "train.statistics=own", epochs=7)
 
     made = plan(asked(workspace).__class__(workspace=workspace, spk="N2C", pretrain="N2C_1"))
 
@@ -69,6 +71,7 @@ def test_a_fine_tuning_takes_the_parents_settings_but_its_cadence(workspace: Pat
     assert made.config.optim.warm_up == 20
     assert made.config.train.seed == 5
     assert (made.config.train.epochs, made.config.train.save_every) == (50, 10)
+    assert made.config.train.patience == 0
     assert made.config.train.statistics == "auto"
 
 
@@ -105,6 +108,29 @@ def test_wrong_options_are_refused(workspace: Path, options: dict[str, object], 
 
     assert told in str(raised.value)
     assert not (workspace / "runs").exists()
+
+
+def test_parts_are_frozen_of_a_parent_only(workspace: Path) -> None:
+    with pytest.raises(CorpuskitError, match=r"but there is no parent; use --pretrain"):
+        planned(workspace, "train.freeze=['encoder']")
+    parent = started(workspace)
+
+    frozen = plan(asked(workspace, "train.freeze=['encoder']", pretrain=parent.tag))
+
+    assert frozen.config.train.freeze == ("encoder",)
+    with pytest.raises(CorpuskitError, match=r"no part|does not have"):
+        start(plan(asked(workspace, "train.freeze=['decodr']", pretrain=parent.tag)))
+
+
+def test_frozen_parts_are_not_inherited_and_do_not_keep_an_optimiser(workspace: Path) -> None:
+    parent = started(workspace)
+    child = started(workspace, "train.freeze=['encoder']", pretrain=parent.tag)
+
+    grandchild = plan(Request(workspace=workspace, spk="N2C", pretrain=child.tag))
+
+    assert grandchild.config.train.freeze == ()
+    with pytest.raises(CorpuskitError, match=r"train.freeze is empty, the parent's encoder"):
+        plan(Request(workspace=workspace, spk="N2C", pretrain=child.tag, keep_optim=True))
 
 
 def test_a_learning_rate_beyond_its_limit_is_refused_by_its_settings(workspace: Path) -> None:

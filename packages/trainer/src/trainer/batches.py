@@ -29,6 +29,7 @@ __all__ = [
     "Padding",
     "PairArrays",
     "epoch_order",
+    "in_parts",
     "padding_share",
 ]
 
@@ -259,6 +260,12 @@ def epoch_order(
         cut = [group[i : i + batch_size].tolist() for i in range(0, len(group), batch_size)]
         batches += [cut[i] for i in draw.permutation(len(cut))]
     return batches
+
+
+def in_parts(batch: Sequence[int], parts: int) -> list[list[int]]:
+    """Cut a batch into at most `parts` runs of nearly equal size, none empty."""
+    cuts = np.array_split(np.asarray(batch, dtype=np.int64), min(parts, len(batch)))
+    return [cut.tolist() for cut in cuts]
 
 
 class Padding(NamedTuple):

@@ -30,7 +30,8 @@ __all__ = [
     "resolve",
 ]
 
-CADENCE = ("epochs", "save_every", "samples")  # [train] keys that change no weight at a given step
+# [train] keys that change no weight at a given step
+CADENCE = ("epochs", "save_every", "samples", "patience")
 
 
 def _require(good: bool, key: str, problem: str, remedy: str) -> None:
@@ -111,6 +112,7 @@ class OptimConfig:
     eps: float = 1e-9
     clip: float = 1.0  # largest gradient norm
     lr_limit: float = 2e-3  # a schedule that peaks above this is refused
+    ema: float = 0.0  # decay per step of the running mean of weights that is used; 0 = the last
 
     def __post_init__(self) -> None:
         _require_positive("optim", self, "warm_up")
@@ -125,6 +127,12 @@ class OptimConfig:
         for key in ("eps", "clip", "lr_limit"):
             value = getattr(self, key)
             _require(value > 0, f"optim.{key}", f"is {value}", "use a positive number")
+        _require(
+            0 <= self.ema < 1,
+            "optim.ema",
+            f"is {self.ema}",
+            "use 0 (off) up to below 1, e.g. 0.999",
+        )
 
     @property
     def cap(self) -> float | None:
@@ -139,15 +147,24 @@ class TrainConfig:
     epochs: int = 50
     batch_size: int = 8  # pairs a step
     group_size: int = 4  # batches drawn together and sorted by length
+    accumulate: int = 1  # parts a batch is computed in: the same step in less memory
+    freeze: tuple[str, ...] = ()  # parts of a fine-tuned model that stay as the parent's
     seed: int = 0
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bf16 on CUDA, else fp32
     save_every: int = 10  # epochs between kept checkpoints; last and best are always kept
     statistics: Literal["auto", "parent", "own"] = "auto"  # auto: the parent's when fine-tuning
     samples: int = 2  # dev pairs drawn (and heard) at every kept checkpoint
+    patience: int = 0  # epochs without a lower dev loss before training ends; 0 = all epochs
 
     def __post_init__(self) -> None:
         _require_positive("train", self, "epochs", "batch_size", "group_size", "save_every")
-        for key in ("seed", "samples"):
+        _require(
+            1 <= self.accumulate <= self.batch_size,
+            "train.accumulate",
+            f"is {self.accumulate} with train.batch_size {self.batch_size}",
+            "use 1 (all at once) up to the batch size",
+        )
+        for key in ("seed", "samples", "patience"):
             value = getattr(self, key)
             _require(value >= 0, f"train.{key}", f"is {value}", "use 0 or more")
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from corpuskit.errors import BadSetting
 from trainer.batches import Batch
 from trainer.config import RunConfig
 from trainer.device import autocast, scaler
-from trainer.losses import Term, batch_loss, sums
+from trainer.losses import Share, Term, batch_loss, sums
 from trainer.model import FS2VC
 from trainer.schedule import lr
 
-__all__ = ["Fault", "Learner"]
+__all__ = ["Fault", "Learner", "freeze"]
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+LAST = "last/"  # begins the names of the last step's weights where a running mean is used
 MOST_SKIPPED = 30  # fp16: so many steps in a row without a finite gradient are no calibration
 
 
@@ -48,7 +55,9 @@ class Learner:
         self.device = device
         self.precision = precision
         self.model = FS2VC(config.model, speakers).to(device)
-        self.parameters = list(self.model.parameters())
+        freeze(self.model, config.train.freeze)
+        self.parameters = [each for each in self.model.parameters() if each.requires_grad]
+        self._averaged = _averaged(self.model, optim.ema) if optim.ema else None
         self.optimiser = torch.optim.Adam(
             self.parameters,
             lr=torch.zeros((), device=device),
@@ -65,21 +74,58 @@ class Learner:
         self._loss: Tensor | None = None
         self._fault = torch.full((3,), -1.0, dtype=torch.float64, device=device)
 
-    def step(self, batch: Batch, index: int) -> dict[str, Term]:
-        """Learn from one batch, the epoch's `index`-th; returns its losses as sums and counts."""
-        with autocast(self.device, self.precision):
-            outputs = self.model(batch)
-        terms = sums(outputs, batch)
-        loss = batch_loss(terms)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    def step(self, parts: Sequence[Batch], index: int) -> dict[str, Term]:
+        """Learn from one batch, the epoch's `index`-th; returns its losses as sums and counts.
+
+        A batch may come in several parts; their gradients add up to the whole batch's.
+        """
+        terms: dict[str, Term] = {}
+        loss = self._zero
+        for part, share in zip(parts, _shares(parts), strict=True):
+            with autocast(self.device, self.precision):
+                outputs = self.model(part)
+            found = sums(outputs, part)
+            partial = batch_loss(found, share)
+            self.scaler.scale(partial).backward()  # type: ignore[no-untyped-call]
+            terms = _added(terms, found)
+            loss = loss + partial.detach()
         self.scaler.unscale_(self.optimiser)
         norm = nn.utils.clip_grad_norm_(self.parameters, self._clip)
         self._set_rate()
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
-        self._watch(loss.detach(), norm, index)
+        if self._averaged is not None:
+            self._averaged.update_parameters(self.model)
+        self._watch(loss, norm, index)
         return terms
+
+    @property
+    def used(self) -> FS2VC:
+        """The model to score, keep and use: the running mean of the weights, or the last."""
+        return self.model if self._averaged is None else cast(FS2VC, self._averaged.module)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the tensors of the model to use."""
+        return self.used.state_dict()
+
+    def last_weights(self) -> dict[str, Tensor]:
+        """Return the last step's own tensors where they are not `weights`, as "last/NAME"."""
+        if self._averaged is None:
+            return {}
+        return {f"{LAST}{name}": value for name, value in self.model.state_dict().items()}
+
+    def load(self, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+        """Put back `weights` and, where they were averaged, `last_weights` from `tensors`."""
+        own = {k.removeprefix(LAST): v for k, v in tensors.items() if k.startswith(LAST)}
+        self.model.load_state_dict(own or weights)
+        if self._averaged is not None:
+            self._averaged.module.load_state_dict(weights)
+
+    def count_average(self) -> None:
+        """Let the running mean know how many steps it is made of."""
+        if self._averaged is not None:
+            self._averaged.n_averaged.fill_(self.steps)
 
     def _set_rate(self) -> None:
         rate = self._rates.index_select(0, self._clock.long().view(1)).view(())
@@ -123,3 +169,56 @@ class Learner:
             what = f"no finite gradient in {MOST_SKIPPED} steps, whatever the loss scale"
             return Fault(batch=int(batch), what=what)
         return Fault(batch=int(batch), what=f"the gradient's norm is {norm}")
+
+
+def freeze(model: nn.Module, parts: Sequence[str]) -> None:
+    """Let the named parts of a model ("encoder", "variance.pitch") stay as they are.
+
+    Raises
+    ------
+    BadSetting
+        The model has no such part, or nothing would be left to learn.
+    """
+    known = [name for name, _ in model.named_modules() if name]
+    for part in parts:
+        if part not in known:
+            close = difflib.get_close_matches(part, known, n=1, cutoff=0.5)
+            raise BadSetting(
+                f"train.freeze names {part!r}, which the model does not have",
+                f"did you mean {close[0]!r}?"
+                if close
+                else "its parts: " + ", ".join(name for name, _ in model.named_children()),
+            )
+        model.get_submodule(part).requires_grad_(False)
+    if not any(each.requires_grad for each in model.parameters()):
+        raise BadSetting("train.freeze leaves nothing to learn", "name fewer parts")
+
+
+def _averaged(model: FS2VC, decay: float) -> AveragedModel:
+    """Return a running mean of the weights; it follows faster while it is young."""
+
+    def update(mean: Tensors, now: Tensors, count: Tensor | int) -> None:
+        young = (1 + int(count)) / (10 + int(count))  # as TensorFlow's ExponentialMovingAverage
+        get_ema_multi_avg_fn(min(decay, young))(mean, now, count)  # type: ignore[no-untyped-call]
+
+    return AveragedModel(model, multi_avg_fn=update)
+
+
+def _shares(parts: Sequence[Batch]) -> list[Share]:
+    """Return each part's share of the whole batch's real frames."""
+    if len(parts) == 1:
+        return [Share(1.0, 1.0)]
+    counts = [(part.total or 0, part.target_total or 0) for part in parts]
+    source, target = (sum(each) for each in zip(*counts, strict=True))
+    return [Share(own / source, theirs / target) for own, theirs in counts]
+
+
+def _added(terms: Mapping[str, Term], more: Mapping[str, Term]) -> dict[str, Term]:
+    """Return the sums and counts of two parts together, without their graphs."""
+    plain = {name: Term(*(each.detach() for each in term)) for name, term in more.items()}
+    if not terms:
+        return plain
+    return {
+        name: Term(*(a + b for a, b in zip(terms[name], term, strict=True)))
+        for name, term in plain.items()
+    }

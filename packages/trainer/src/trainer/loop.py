@@ -22,7 +22,7 @@ import torch
 
 from corpuskit.files import append_line
 from trainer import checkpoint, runs
-from trainer.batches import PackedSet, epoch_order, padding_share
+from trainer.batches import PackedSet, epoch_order, in_parts, padding_share
 from trainer.checkpoint import State
 from trainer.data import SplitData
 from trainer.device import deterministic
@@ -78,6 +78,7 @@ class Ended:
 
     state: State
     stopped: str  # the signal's name; empty when all epochs are done
+    in_vain: int = 0  # epochs without a lower dev loss, where that ended the training
 
 
 Event = Note | Progress | EpochDone | Ended
@@ -101,7 +102,7 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
         learner, state, running, damaged = _restore(run, len(pairs), device)
         yield from (Note(text=f"{text}; going on from epoch {state.epoch}") for text in damaged)
         runs.trim_metrics(run.folder, state.epoch)
-        while state.epoch < epochs and not stop.requested:
+        while state.epoch < epochs and not (stop.requested or _in_vain(state, settings.patience)):
             # every epoch: draw the order, which depends on seed and epoch alone
             began = time.perf_counter()
             order = epoch_order(
@@ -114,7 +115,8 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             learner.model.train()
             while state.batch < len(order) and not stop.requested:
                 # every step
-                running.add(learner.step(pairs.gather(order[state.batch]), state.batch))
+                parts = in_parts(order[state.batch], settings.accumulate)
+                running.add(learner.step([pairs.gather(each) for each in parts], state.batch))
                 state = replace(state, batch=state.batch + 1)
                 # once in a while: wait for the device, and see whether it still computes numbers
                 look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
@@ -128,7 +130,7 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             # once an epoch: score the dev split, unless a stop was asked for
             _look(learner, run, splits.train, order, state)
             state = replace(state, step=learner.steps)
-            dev = score(learner.model, splits.dev.packed, settings.batch_size, stop)
+            dev = score(learner.used, splits.dev.packed, settings.batch_size, stop)
             if dev is None:
                 # interrupted: what was learnt is kept, to the step
                 _save(run, learner, state, running)
@@ -140,7 +142,19 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             state, running = _next_epoch(state, dev[TOTAL]), Accumulator()
             _save(run, learner, state, running)
             yield EpochDone(row=row, best=state.best_epoch == state.epoch)
-    yield Ended(state=state, stopped=stop.reason if state.epoch < epochs else "")
+    in_vain = _in_vain(state, settings.patience)
+    yield Ended(
+        state=state,
+        stopped=stop.reason if state.epoch < epochs and not in_vain else "",
+        in_vain=settings.patience if in_vain and state.epoch < epochs else 0,
+    )
+
+
+def _in_vain(state: State, patience: int) -> bool:
+    """Tell whether `patience` whole epochs went by without a lower dev loss."""
+    if not patience or state.best_epoch is None or state.batch:
+        return False
+    return state.epoch - state.best_epoch >= patience
 
 
 def score(model: FS2VC, pairs: PackedSet, batch_size: int, stop: Stop) -> dict[str, float] | None:
@@ -229,8 +243,9 @@ def _restore(
     learner = Learner(
         run.config, len(run.speakers), device, run.record.precision, last_step=state.step + steps
     )
-    learner.model.load_state_dict(weights)
+    learner.load(weights, tensors)
     checkpoint.restore_optimiser(learner.model, learner.optimiser, tensors)
+    learner.count_average()
     checkpoint.restore_scaler(learner.scaler, state.scaler)
     checkpoint.restore_random(device, tensors, run.config.train.seed)
     held = tensors.get("running")
@@ -248,8 +263,9 @@ def _save(run: runs.Run, learner: Learner, state: State, running: Accumulator) -
     tensors = {
         **checkpoint.optimiser_tensors(learner.model, learner.optimiser),
         **checkpoint.random_tensors(learner.device),
+        **learner.last_weights(),
     }
     if running.held is not None:
         tensors["running"] = running.held
-    checkpoint.save(run.checkpoints, state, learner.model.state_dict(), tensors)
+    checkpoint.save(run.checkpoints, state, learner.weights(), tensors)
     checkpoint.prune(run.checkpoints, state.best_epoch, run.config.train.save_every)

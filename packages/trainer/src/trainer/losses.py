@@ -21,7 +21,7 @@ from trainer.batches import Batch
 from trainer.model import Outputs
 from trainer.packing import stack
 
-__all__ = ["NAMES", "TOTAL", "Accumulator", "Term", "batch_loss", "sums", "total"]
+__all__ = ["NAMES", "TOTAL", "WHOLE", "Accumulator", "Share", "Term", "batch_loss", "sums", "total"]
 
 NAMES = ("mel", "postnet", "duration", "pitch", "energy")
 TOTAL = "total"
@@ -55,9 +55,27 @@ def total(means: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([means[name] for name in NAMES]).sum()
 
 
-def batch_loss(terms: Mapping[str, Term]) -> Tensor:
-    """Return the loss to step on: each term's mean over the batch's real frames, summed."""
-    return total({name: term.summed / term.counted for name, term in terms.items()})
+class Share(NamedTuple):
+    """How much of a batch's real frames one part of it holds, 0 to 1."""
+
+    source: float
+    target: float
+
+    def of(self, name: str) -> float:
+        """Return the share of the frames that term `name` counts."""
+        return self.source if name == "duration" else self.target
+
+
+WHOLE = Share(1.0, 1.0)
+
+
+def batch_loss(terms: Mapping[str, Term], share: Share = WHOLE) -> Tensor:
+    """Return the loss to step on: each term's mean over the batch's real frames, summed.
+
+    For a part of a batch, `share` makes it this part's summand: the parts' losses add up to the
+    loss of the batch, whatever the batch was cut into.
+    """
+    return total({k: term.summed / term.counted * share.of(k) for k, term in terms.items()})
 
 
 class Accumulator:

@@ -96,6 +96,7 @@ def plan(request: Request) -> Plan:
     ancestor = _ancestor(request)
     config = _settings(request, ancestor)
     _check_rate(config.optim)
+    _check_freeze(config.train.freeze, ancestor)
     check_fit(config.model, version.name, version.settings)
     statistics, part = _statistics(config.train.statistics, version, ancestor)
     leaks = _leaks(version, ancestor)
@@ -166,7 +167,7 @@ def _settings(request: Request, ancestor: Ancestor | None) -> RunConfig:
         where = f"run {request.like}"
     elif ancestor is not None:
         start = to_mapping(ancestor.run.config)
-        for key in (*CADENCE, "statistics"):
+        for key in (*CADENCE, "statistics", "freeze"):
             del start["train"][key]
         where = f"run {ancestor.run.tag}"
     options = {"train.epochs": request.epochs, "train.precision": request.precision}
@@ -190,6 +191,21 @@ def _check_rate(optim: OptimConfig) -> None:
             f"raise optim.warm_up (now {optim.warm_up}) or set optim.max_lr_scale "
             f"(now {optim.max_lr_scale or 'off'}), e.g. --set optim.max_lr_scale=0.016",
         )
+
+
+def _check_freeze(parts: Sequence[str], ancestor: Ancestor | None) -> None:
+    if parts and ancestor is None:
+        raise BadSetting(
+            "train.freeze keeps parts as the parent's, but there is no parent", "use --pretrain"
+        )
+    if ancestor is not None and ancestor.keep_optim:
+        before = ancestor.run.config.train.freeze
+        if set(parts) != set(before):
+            raise Refused(
+                f"--keep-optim: train.freeze is {', '.join(parts) or 'empty'}, the parent's "
+                f"{', '.join(before) or 'empty'}, so its optimiser moved other parameters",
+                "use --reset-optim (the default)",
+            )
 
 
 def _statistics(

@@ -62,6 +62,12 @@ def resume(workspace: Path, tag: str, epochs: int | None, device: str = "auto") 
             f"run {tag} has its {newest.epoch} epochs already",
             f"`trainer resume {tag} --epochs N` with a larger N goes on",
         )
+    if record.status == "finished" and newest.epoch < record.epochs:
+        raise Refused(
+            f"run {tag} ended at epoch {newest.epoch}: {before.config.train.patience} epochs "
+            "without a lower dev loss (train.patience)",
+            f"`trainer run --spk {record.dataset.name} --pretrain {tag}` goes on from its best",
+        )
     version = open_version(workspace, record.dataset.name)
     if version.fingerprint != record.dataset.fingerprint:
         raise Refused(

@@ -37,11 +37,13 @@ def start(made: Plan) -> runs.Run:
     """
     import torch
 
+    from trainer.learner import freeze
     from trainer.model import FS2VC
 
     config, version, workspace = made.config, made.version, made.request.workspace
     torch.manual_seed(config.train.seed)
     model = FS2VC(config.model, len(version.speakers))
+    freeze(model, config.train.freeze)
     random = checkpoint.random_tensors(torch.device("cpu"))
     weights, moments, state, parent = _initial(made, model.state_dict())
     parameters = sum(each.numel() for each in model.parameters())

@@ -92,6 +92,8 @@ def closing(run: Run, ended: Ended, speech: float) -> str:
             f"all is saved, `trainer resume {run.tag}` goes on."
         )
     pairs = run.record.dataset.pairs["train"]
+    if ended.in_vain:
+        best += f" (ended there: {counted(ended.in_vain, 'epoch')} without a lower one)"
     return (
         f"Trained run {run.tag}: {counted(state.epoch, 'epoch')}, {counted(state.step, 'step')} "
         f"over {counted(pairs, 'pair')} "
