@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpuskit.errors import CorpuskitError, Refused, unknown
+from corpuskit.exports.audio import write_audio
 from corpuskit.exports.npy import write_npy
 from corpuskit.exports.request import Means, Progress, Writer
 from corpuskit.files import fill_file, publish_folder, remove_leftovers, temporary_folder
@@ -18,6 +19,7 @@ from corpuskit.versions import Version
 __all__ = ["FORMATS", "Exported", "export"]
 
 FORMATS: dict[str, Writer] = {
+    "audio": write_audio,
     "npy": write_npy,
 }
 
