@@ -296,7 +296,7 @@ def test_other_pairs_and_settings_are_refused_with_both(corpus: PairCorpus, tmp_
     one_more_pair(corpus)
     (corpus.source / "utt_002.wav").unlink()
 
-    with pytest.raises(Refused, match=r"split\.dev 1 -> 0, 1 pairs more, 1 fewer; .*build N2C_3"):
+    with pytest.raises(Refused, match=r"split\.dev 1 -> 0, 1 pair more, 1 fewer; .*build N2C_3"):
         built(tmp_path / "w", settings(corpus.root, "split.dev=0"), "N2C_2")
 
 
@@ -411,7 +411,7 @@ def test_a_damaged_measurement_is_made_again_and_told(
     told = events(tmp_path / "w", settings(corpus.root))
 
     assert notes(told) == [
-        "measuring 1 recordings again: stored objects of N/utt_002 and possibly others "
+        "measuring 1 recording again: stored objects of N/utt_002 and possibly others "
         "are damaged or missing"
     ]
     last = told[-1]

@@ -384,7 +384,7 @@ def test_strict_exits_1_with_one_line_and_freezes_nothing(ground: Path, here: Pa
     line = in_one_line(corpuskit(*words, "--strict"), 1)
 
     assert line == (
-        "failed: --strict: 2 recordings and 1 pairs would be set aside, first: "
+        "failed: --strict: 2 recordings and 1 pair would be set aside, first: "
         "C/utt_002 its pair is set aside: source is silent from end to end (every sample is zero); "
         "mend or remove them, or build without --strict"
     )
@@ -392,7 +392,7 @@ def test_strict_exits_1_with_one_line_and_freezes_nothing(ground: Path, here: Pa
     loose = corpuskit(*words)
     assert loose.code == 0
     told = loose.out.splitlines()
-    assert "set aside: 1 pairs: source is silent from end to end (every sample is zero)" in told
+    assert "set aside: 1 pair: source is silent from end to end (every sample is zero)" in told
 
 
 def test_show_lists_what_was_set_aside_in_words_and_in_json(ground: Path, here: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpuskit.tables import length, size, table
+from corpuskit.tables import counted, length, size, table
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,23 @@ from corpuskit.tables import length, size, table
 )
 def test_lengths_are_said_in_the_unit_people_use(seconds: float, said: str) -> None:
     assert length(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 pairs"), (1, "1 pair"), (2, "2 pairs"), (1180, "1,180 pairs")]
+)
+def test_counts_are_said_in_words_people_use(count: int, said: str) -> None:
+    assert counted(count, "pair") == said
+
+
+def test_wide_characters_take_two_columns_and_combining_ones_none() -> None:
+    lines = list(table(["name", "n"], [["水をマレーシアから", "1"], ["e\u0301tude", "12"]]))
+
+    assert lines == [
+        "name                 n",
+        "水をマレーシアから   1",
+        "e\u0301tude               12",
+    ]
 
 
 def test_columns_of_numbers_are_flush_right_and_others_left() -> None:

@@ -134,7 +134,7 @@ def test_a_problem_is_one_line_with_its_names(version: Version) -> None:
     assert said.out.splitlines() == [
         f"object {name} is damaged: its content does not fit its digest; "
         "recordings: N/utt_001; pairs: N>C/utt_001",
-        "Dataset N2C: 1 problems; "
+        "Dataset N2C: 1 problem; "
         "a build of the same name heals objects whose recordings are unchanged.",
     ]
 
@@ -213,7 +213,7 @@ def test_a_missing_file_is_named(version: Version, name: str) -> None:
     assert said.code == 1
     assert said.out.splitlines() == [
         f"{name} cannot be read: No such file or directory",
-        "Dataset N2C: 1 problems; nothing it says can be trusted: "
+        "Dataset N2C: 1 problem; nothing it says can be trusted: "
         "remove the version's folder and build it again.",
     ]
 

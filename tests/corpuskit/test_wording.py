@@ -53,9 +53,9 @@ def test_a_build_tells_what_was_set_aside_and_what_the_thresholds_did(made: Vers
     result = Built(version=made, new=True, measured=7, aligned=3, previous=None)
 
     assert "\n".join(wording_of_build.built(result)) == (
-        "set aside: 1 recordings: has no partner\n"
-        "set aside: 1 recordings: is an empty file\n"
-        "set aside: 1 pairs: target is an empty file\n"
+        "set aside: 1 recording: has no partner\n"
+        "set aside: 1 recording: is an empty file\n"
+        "set aside: 1 pair: target is an empty file\n"
         f"{EFFECTS}"
     )
 

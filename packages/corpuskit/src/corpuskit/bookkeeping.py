@@ -11,6 +11,7 @@ from corpuskit.errors import BadSetting, CheckFailed
 from corpuskit.layouts import Found, Scan
 from corpuskit.pairs import Candidate, directions
 from corpuskit.recordings import Facts
+from corpuskit.tables import counted
 from corpuskit.versions import Recording
 
 __all__ = [
@@ -108,7 +109,8 @@ def check_strict(recordings: Sequence[Recording], reasons: Mapping[str, str]) ->
     if aside or reasons:
         first = f"{aside[0].id} {aside[0].reason}" if aside else str(next(iter(reasons.items())))
         raise CheckFailed(
-            f"--strict: {len(aside)} recordings and {len(reasons)} pairs would be set aside, "
+            f"--strict: {counted(len(aside), 'recording')} and {counted(len(reasons), 'pair')} "
+            "would be set aside, "
             f"first: {first}",
             "mend or remove them, or build without --strict",
         )

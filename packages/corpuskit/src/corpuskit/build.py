@@ -37,6 +37,7 @@ from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
 from corpuskit.recordings import Facts, Index, measure, object_names, stamp_of
 from corpuskit.statistics import Statistics, pooled
+from corpuskit.tables import counted
 from corpuskit.totals import totals_of
 from corpuskit.versions import (
     SCHEMA,
@@ -211,7 +212,9 @@ def _explain(request: Request, unmeasured: Sequence[Found], index: Index) -> Ite
                 if s.key.startswith(("audio.", "features."))
             )
             text = changed or f"libraries changed ({_libraries_changed(store, old.features)})"
-        yield Note(text=f"measuring {len(unmeasured)} recordings again: {text}", serious=False)
+        yield Note(
+            text=f"measuring {counted(len(unmeasured), 'recording')} again: {text}", serious=False
+        )
         return
 
 
@@ -453,7 +456,7 @@ def _refused(
     before = {pair.id for pair in version.pairs}
     now = {pair.id for pair in pairs}
     if now - before or before - now:
-        changed.append(f"{len(now - before)} pairs more, {len(before - now)} fewer")
+        changed.append(f"{counted(len(now - before), 'pair')} more, {len(before - now)} fewer")
     changed.extend(_other_samples(version, recordings))
     told = ", ".join(changed) or "other decisions from the same recordings and settings"
     free = next_name(request.workspace, version.family)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from corpuskit.config import DatasetConfig
+from corpuskit.tables import counted
 from corpuskit.totals import silent_seconds, speech_seconds
 from corpuskit.versions import Pair, Side, Version, portable
 
@@ -266,21 +267,17 @@ def _sentence(
         verb = "setting differs" if len(settings) == 1 else "settings differ"
         parts.append(f"{len(settings)} {verb}: {shown}{more}")
     if added or removed:
-        parts.append(f"{_pairs(len(added))} added, {len(removed):,} removed")
+        parts.append(f"{counted(len(added), 'pair')} added, {len(removed):,} removed")
     effects = _effects(totals) if changes or added or removed else []
     if effects:
         parts.append(", ".join(effects))
     elif changes:
         aspects = {aspect for change in changes for aspect in change.aspects}
         told = ", ".join(aspect for aspect in ASPECTS if aspect in aspects)
-        parts.append(f"{_pairs(len(changes))} changed in {told}")
+        parts.append(f"{counted(len(changes), 'pair')} changed in {told}")
     elif not (added or removed):
         parts.append("no pair changed" if settings else "nothing differs")
     return "; ".join(parts)
-
-
-def _pairs(count: int) -> str:
-    return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
 
 
 def _effects(totals: Mapping[str, Measure]) -> list[str]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
-__all__ = ["length", "size", "table"]
+__all__ = ["counted", "length", "size", "table"]
+
+
+def counted(count: int, noun: str) -> str:
+    """Say how many: "1 pair", "1,180 pairs"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def length(seconds: float) -> str:
@@ -29,14 +35,27 @@ def size(count: int) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Lay out rows in columns; columns of numbers are flush right."""
     columns = list(zip(header, *rows, strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
+    widths = [max(_width(cell) for cell in column) for column in columns]
     right = [bool(rows) and all(_numeric(cell) for cell in column[1:]) for column in columns]
     for row in (header, *rows):
         cells = [
-            cell.rjust(width) if flush else cell.ljust(width)
+            _filled(cell, width, flush=flush)
             for cell, width, flush in zip(row, widths, right, strict=True)
         ]
         yield "  ".join(cells).rstrip()
+
+
+def _width(cell: str) -> int:
+    """Return how many columns of a terminal a cell takes: East Asian characters take two."""
+    return sum(
+        0 if unicodedata.combining(each) else 1 + (unicodedata.east_asian_width(each) in "WF")
+        for each in cell
+    )
+
+
+def _filled(cell: str, width: int, *, flush: bool) -> str:
+    blanks = " " * (width - _width(cell))
+    return blanks + cell if flush else cell + blanks
 
 
 def _numeric(cell: str) -> bool:

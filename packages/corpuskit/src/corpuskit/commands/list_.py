@@ -21,7 +21,7 @@ def list_(
     as_json: JsonOption = False, workspace: WorkspaceOption = None, quiet: QuietOption = False
 ) -> None:
     """List the dataset versions of the workspace."""
-    from corpuskit.tables import table
+    from corpuskit.tables import counted, table
     from corpuskit.versions import describe, list_versions
     from corpuskit.wording.versions import VERSION_HEADER, version_row
 
@@ -37,4 +37,4 @@ def list_(
     elif descriptions:
         print_lines(table(VERSION_HEADER, [version_row(d) for d in descriptions]))
     if not as_json:
-        say(f"{len(descriptions)} dataset versions in {where}.")
+        say(f"{counted(len(descriptions), 'dataset version')} in {where}.")

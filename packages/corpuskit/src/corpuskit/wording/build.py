@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from corpuskit.build import Built, Planned
-from corpuskit.tables import length
+from corpuskit.tables import counted, length
 from corpuskit.wording.versions import effects, splits
 
 __all__ = ["built", "closing", "planned"]
@@ -15,7 +15,8 @@ __all__ = ["built", "closing", "planned"]
 def planned(plan: Planned) -> str:
     """Close a dry run."""
     return (
-        f"Would build from {plan.candidates:,} candidate pairs of {plan.recordings:,} recordings: "
+        f"Would build from {counted(plan.candidates, 'candidate pair')} of "
+        f"{counted(plan.recordings, 'recording')}: "
         f"{plan.unmeasured:,} to be measured, {plan.recordings - plan.unmeasured:,} in the store."
     )
 
@@ -40,15 +41,19 @@ def closing(result: Built, seconds: float) -> str:
     made = result.version
     totals = made.totals
     kept = totals["source"]["kept_seconds"] + totals["target"]["kept_seconds"]
-    work = f"{result.measured:,} recordings measured, {result.aligned:,} pairs aligned"
+    pairs = counted(len(made.pairs), "pair")
+    work = (
+        f"{counted(result.measured, 'recording')} measured, "
+        f"{counted(result.aligned, 'pair')} aligned"
+    )
     if not result.new:
         again = f" ({work} again)" if result.measured or result.aligned else ""
         return (
-            f"Dataset {made.name} is already built and unchanged: {len(made.pairs):,} pairs, "
+            f"Dataset {made.name} is already built and unchanged: {pairs}, "
             f"fingerprint {made.fingerprint[:12]}, checked in {seconds:.1f} s{again}."
         )
     return (
-        f"Built {made.name}: {len(made.pairs):,} pairs ({splits(totals)}), {length(kept)}, "
+        f"Built {made.name}: {pairs} ({splits(totals)}), {length(kept)}, "
         f"fingerprint {made.fingerprint[:12]}, in {seconds:.1f} s ({work})."
     )
 
@@ -56,4 +61,4 @@ def closing(result: Built, seconds: float) -> str:
 def _set_aside(totals: Mapping[str, Any]) -> Iterator[str]:
     for what in ("recordings", "pairs"):
         for reason, count in totals[what]["set_aside"].items():
-            yield f"set aside: {count:,} {what}: {reason}"
+            yield f"set aside: {counted(count, what.removesuffix('s'))}: {reason}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from corpuskit.diff import Difference, Measure, PairChange
-from corpuskit.tables import table
+from corpuskit.tables import counted, table
 
 __all__ = ["difference"]
 
@@ -30,7 +30,7 @@ def difference(found: Difference, shown: int = 10) -> Iterator[str]:
             [_total_row(name, measure) for name, measure in found.totals.items()],
         )
     if found.changed:
-        yield f"largest of {len(found.changed):,} changes:"
+        yield f"largest of {counted(len(found.changed), 'change')}:"
         yield from table(CHANGE_HEADER, [_change_row(change) for change in found.changed[:shown]])
     yield found.sentence
 

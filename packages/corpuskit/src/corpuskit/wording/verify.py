@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from corpuskit.tables import counted
 from corpuskit.verify import Checked, Problem
 
 __all__ = ["checked", "problem"]
@@ -28,15 +29,15 @@ def checked(name: str, counts: Checked | None, problems: int) -> str:
     """Close a verification in one sentence."""
     if counts is None:
         return (
-            f"Dataset {name}: {problems:,} problems; nothing it says can be trusted: "
+            f"Dataset {name}: {counted(problems, 'problem')}; nothing it says can be trusted: "
             "remove the version's folder and build it again."
         )
     if problems:
         return (
-            f"Dataset {name}: {problems:,} problems; "
+            f"Dataset {name}: {counted(problems, 'problem')}; "
             "a build of the same name heals objects whose recordings are unchanged."
         )
     return (
-        f"Dataset {name} is whole: {counts.objects:,} objects and {counts.recordings:,} "
-        "recordings are what they were."
+        f"Dataset {name} is whole: {counted(counts.objects, 'object')} and "
+        f"{counted(counts.recordings, 'recording')} are what they were."
     )

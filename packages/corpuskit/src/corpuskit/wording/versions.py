@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from corpuskit.tables import length, table
+from corpuskit.tables import counted, length, table
 from corpuskit.versions import Version
 
 __all__ = ["VERSION_HEADER", "effects", "splits", "version", "version_row"]
@@ -38,7 +38,7 @@ def effects(made: Version) -> Iterator[str]:
     phrases, pairs = totals["phrases"], max(1, len(made.pairs))
     yield (
         f"phrases per utterance {phrases['per_utterance']:.2f}; without any phrase break "
-        f"{phrases['pairs_without_break']:,} of {pairs:,} pairs "
+        f"{phrases['pairs_without_break']:,} of {counted(pairs, 'pair')} "
         f"({100 * phrases['pairs_without_break'] / pairs:.0f} %); source and target pause "
         f"differently in {phrases['pairs_that_disagree']:,}; breaks merged {phrases['merged']:,}"
     )
