@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from pathlib import Path
@@ -22,6 +23,7 @@ from corpuskit.features import (
     continuous_log_f0,
     extract,
     features_key,
+    for_voice,
     frame_count,
     mel_filterbank,
 )
@@ -409,3 +411,14 @@ def test_the_key_holds_what_the_frames_depend_on_and_no_more() -> None:
     assert len({base, *changed.values()}) == len(changed) + 1
     # The gate is applied to stored frames: another gate measures nothing again.
     assert features_key("a" * 64, 22050, FeatureConfig(energy_gate=-7.0)).hex() == base
+
+
+def test_a_voice_is_searched_in_its_own_range_unless_the_settings_say_otherwise() -> None:
+    own = for_voice(DEFAULT, (100.0, 300.0))
+
+    assert own == dataclasses.replace(DEFAULT, f0_floor=100.0, f0_ceil=300.0)
+    assert for_voice(DEFAULT, None) == DEFAULT
+    switched_off = FeatureConfig(f0_range="settings")
+    assert for_voice(switched_off, (100.0, 300.0)) == switched_off
+    keys = {features_key("a" * 64, 22050, each).hex() for each in (DEFAULT, switched_off, own)}
+    assert len(keys) == 2  # the key holds the range that is really used

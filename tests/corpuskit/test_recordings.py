@@ -19,8 +19,17 @@ from building import quick_corpus
 from corpuskit import audio, files, recordings
 from corpuskit.config import AudioConfig, FeatureConfig
 from corpuskit.errors import CorpuskitError
+from corpuskit.layouts import Clip
 from corpuskit.objects import Store
-from corpuskit.recordings import Facts, Index, load_levels, measure, object_names, stamp_of
+from corpuskit.recordings import (
+    Facts,
+    Index,
+    clip_samples,
+    load_levels,
+    measure,
+    object_names,
+    stamp_of,
+)
 from corpuskit.silence import level_curve
 
 AUDIO = AudioConfig(rate=8000)
@@ -88,6 +97,34 @@ def test_only_the_object_that_is_not_whole_is_made_again(
     assert measure(wav, store, AUDIO, FEATURES) == (facts, True)
     assert paths[1 - which].stat().st_mtime_ns == whole[1 - which]
     assert all(store.sound(name) for name in object_names(facts, AUDIO, FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("clip", "span"),
+    [((0, 250), (0, 2000)), ((125, 1000), (1000, 8000)), ((250, None), (2000, None))],
+)
+def test_a_clip_is_a_recording_of_its_own(
+    wav: Path, store: Store, clip: Clip, span: tuple[int, int | None]
+) -> None:
+    samples, rate = sf.read(wav, dtype="int16")
+    part = wav.with_name("part.wav")
+    sf.write(part, samples[slice(*span)], rate, subtype="PCM_16")
+
+    facts, _ = measure(wav, store, AUDIO, FEATURES, clip)
+
+    assert measure(part, store, AUDIO, FEATURES) == (facts, False)  # the same samples
+    stop = len(samples) if span[1] is None else span[1]
+    assert clip_samples(clip, facts) == (span[0], stop)
+    assert audio.digest(audio.decode(wav, clip_samples(clip, facts))) == facts.digest
+
+
+def test_a_clip_beyond_the_end_sets_the_recording_aside(wav: Path, store: Store) -> None:
+    total = len(sf.read(wav)[0])
+
+    facts, _ = measure(wav, store, AUDIO, FEATURES, (100_000, None))
+
+    assert facts.problem == f"has {total} samples, not the clip 800000 to {total}"
+    assert clip_samples((100_000, None), facts) is None
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, FloatingPointError, MemoryError])
@@ -243,3 +280,19 @@ def test_the_index_is_as_documented(tmp_path: Path, wav: Path) -> None:
             {"digest": "ab" * 32, "rate": 8000, "samples": 4000, "problem": ""},
         ]
     }
+
+
+def test_a_file_and_its_clips_are_remembered_apart(
+    wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "_SETTLED", -(10**15))
+    index = Index(tmp_path / "w", ["corpus"])
+    stated = {None: FACTS, (0, 100): Facts(problem="a"), (100, None): Facts(problem="b")}
+    for clip, facts in stated.items():
+        index.put(wav, stamp_of(wav), facts, clip)
+    index.save()
+
+    again = Index(tmp_path / "w", ["corpus"])
+
+    assert {clip: again.get(wav, clip) for clip in stated} == stated
+    assert again.get(wav, (0, 200)) is None

@@ -352,7 +352,9 @@ def test_of_a_used_recording_its_id_and_samples_count(name: str) -> None:
     changed = dataclasses.replace(first, **{name: other(getattr(first, name))})
 
     # "usedx" is not "used": a recording that is not used does not count at all
-    assert (print_of(recordings=[changed]) != print_of()) == (name in ("id", "digest", "state"))
+    assert (print_of(recordings=[changed]) != print_of()) == (
+        name in ("id", "digest", "state", "f0_range")
+    )
 
 
 def test_recordings_that_are_set_aside_do_not_count() -> None:
@@ -390,8 +392,8 @@ def test_the_fingerprint_is_the_stated_hash() -> None:
     for part in (row, row["source"], row["target"]):
         for name in OUTSIDE:
             part.pop(name, None)
-    stated = line({"schema": 1, "settings": portable(settings())})
-    stated += line([first.source.recording, recording(first.source).digest])
+    stated = line({"schema": 2, "settings": portable(settings())})
+    stated += line([first.source.recording, recording(first.source).digest, None])
     stated += line(row) + b"\1\0\0\0\2\0\0\0"
 
     assert print_of() == hashlib.sha256(stated).hexdigest()

@@ -6,6 +6,7 @@ renamed file or a lossless re-encoding of the same 16-bit samples is the same re
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import struct
@@ -43,16 +44,31 @@ class Sound:
         """Length in seconds."""
         return len(self.samples) / self.rate
 
+    def cut(self, first: int, stop: int) -> Sound:
+        """Return samples first..stop-1.
 
-def decode(path: Path) -> Sound:
+        Raises
+        ------
+        BadAudio
+            They do not all exist.
+
+        """
+        if not 0 <= first < stop <= len(self.samples):
+            raise BadAudio(f"has {len(self.samples)} samples, not the clip {first} to {stop}")
+        return dataclasses.replace(self, samples=self.samples[first:stop])
+
+
+def decode(path: Path, clip: tuple[int, int] | None = None) -> Sound:
     """Decode a recording of any rate, channel count and sample format to mono.
 
     8- to 24-bit integers and floats become float64 exactly; channels are averaged.
+    `clip` (first sample, one past the last) cuts out a part of the file.
 
     Raises
     ------
     BadAudio
-        Unreadable, empty, truncated, without samples, or with NaN or infinite samples.
+        Unreadable, empty, truncated, without samples, shorter than the clip, or with NaN
+        or infinite samples.
 
     """
     import soundfile
@@ -71,7 +87,8 @@ def decode(path: Path) -> Sound:
         raise BadAudio("holds NaN or infinite samples")
     if rate < LOWEST_RATE:
         raise BadAudio(f"has a sample rate of {rate} Hz, too low for speech")
-    return Sound(samples=samples, rate=rate, channels=channels, subtype=subtype)
+    sound = Sound(samples=samples, rate=rate, channels=channels, subtype=subtype)
+    return sound if clip is None else sound.cut(*clip)
 
 
 def _dtype(subtype: str) -> str:

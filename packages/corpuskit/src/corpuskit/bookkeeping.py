@@ -10,7 +10,7 @@ from corpuskit.decisions import Aligned, Segmented
 from corpuskit.errors import BadSetting, CheckFailed
 from corpuskit.layouts import Found, Scan
 from corpuskit.pairs import Candidate, directions
-from corpuskit.recordings import Facts
+from corpuskit.recordings import Facts, clip_samples
 from corpuskit.tables import counted
 from corpuskit.versions import Recording
 
@@ -64,7 +64,9 @@ def states_of_recordings(
             pairs_of.setdefault(found.id, []).append(candidate.id)
     paired = {speaker for direction in directions(settings.pairs) for speaker in direction}
     return [
-        _recording(found, segmented.get(found.id), pairs_of.get(found.id, []), aligned, reasons)
+        _recording(
+            found, segmented.get(found.id), pairs_of.get(found.id, []), aligned, reasons, settings
+        )
         for found in scanned.recordings
         if found.speaker in paired
     ]
@@ -76,6 +78,7 @@ def _recording(
     pairs: Sequence[str],
     aligned: Mapping[str, Aligned],
     reasons: Mapping[str, str],
+    settings: DatasetConfig,
 ) -> Recording:
     used = any(pair in aligned for pair in pairs)
     facts = side.facts if side else Facts()
@@ -92,6 +95,9 @@ def _recording(
         features=side.features if side else "",
         state="used" if used else "set aside",
         reason="" if used else _reason(found, facts, pairs, reasons),
+        clip=clip_samples(found.clip, facts),
+        text=found.text,
+        f0_range=found.f0_range if settings.features.f0_range == "speaker" else None,
     )
 
 

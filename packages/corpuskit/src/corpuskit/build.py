@@ -31,6 +31,7 @@ from corpuskit.config import DatasetConfig, check_name, family_of, to_mapping
 from corpuskit.decisions import Aligned, Segmented, align_pair, segment
 from corpuskit.diff import Difference, diff_settings, diff_versions
 from corpuskit.errors import BadVersion, CorpuskitError, Refused, UnknownName
+from corpuskit.features import for_voice
 from corpuskit.files import remove_leftovers
 from corpuskit.layouts import Found, scan
 from corpuskit.objects import Store, libraries
@@ -184,8 +185,8 @@ def _index(request: Request) -> Index:
 
 def _segment(index: Index, store: Store, settings: DatasetConfig, found: Found) -> Segmented | None:
     """Segment a recording from its stored level curve, or return None if it must be measured."""
-    facts = index.get(found.path)
-    return None if facts is None else segment(store, settings, facts)
+    facts = index.get(found.path, found.clip)
+    return None if facts is None else segment(store, settings, facts, found.f0_range)
 
 
 def _explain(request: Request, unmeasured: Sequence[Found], index: Index) -> Iterator[Event]:
@@ -197,18 +198,19 @@ def _explain(request: Request, unmeasured: Sequence[Found], index: Index) -> Ite
         return
     before = {recording.digest: recording for recording in previous.recordings}
     for found in unmeasured:
-        facts = index.get(found.path)
+        facts = index.get(found.path, found.clip)
         old = before.get(facts.digest) if facts else None
         if facts is None or old is None or not old.features:
             continue
         store = Store(request.workspace)
-        _, name = object_names(facts, request.settings.audio, request.settings.features)
+        settings = request.settings
+        _, name = object_names(facts, settings.audio, for_voice(settings.features, found.f0_range))
         if name == old.features:
             text = f"stored objects of {found.id} and possibly others are damaged or missing"
         else:
             changed = ", ".join(
                 f"{s.key} {s.before} -> {s.after}"
-                for s in diff_settings(previous.settings, request.settings)
+                for s in diff_settings(previous.settings, settings)
                 if s.key.startswith(("audio.", "features."))
             )
             text = changed or f"libraries changed ({_libraries_changed(store, old.features)})"
@@ -243,16 +245,13 @@ def _measure(
     order = sorted(unmeasured, key=lambda found: -_size(found.path))
     stamps = [stamp_of(found.path) for found in order]
     index = _index(request)
-    task = functools.partial(
-        _measure_path, store=store, audio=settings.audio, features=settings.features
-    )
-    paths = [found.path for found in order]
+    task = functools.partial(_measure_found, store=store, settings=settings)
     try:
         for done, (position, (facts, made)) in enumerate(
-            engine.run(task, paths, jobs, request.backend), start=1
+            engine.run(task, order, jobs, request.backend), start=1
         ):
             found = order[position]
-            index.put(found.path, stamps[position], facts)
+            index.put(found.path, stamps[position], facts, found.clip)
             if done % 200 == 0:
                 index.save()
             segmented[found.id] = _just_measured(store, settings, facts, found)
@@ -263,12 +262,13 @@ def _measure(
     return measured
 
 
-def _measure_path(path: Path, *, store: Store, audio: Any, features: Any) -> tuple[Facts, bool]:
-    return measure(path, store, audio, features)
+def _measure_found(found: Found, *, store: Store, settings: DatasetConfig) -> tuple[Facts, bool]:
+    features = for_voice(settings.features, found.f0_range)
+    return measure(found.path, store, settings.audio, features, found.clip)
 
 
 def _just_measured(store: Store, settings: DatasetConfig, facts: Facts, found: Found) -> Segmented:
-    outcome = segment(store, settings, facts)
+    outcome = segment(store, settings, facts, found.f0_range)
     if outcome is None:
         raise CorpuskitError(
             f"the objects of {found.id} were damaged or removed while the dataset was built",

@@ -111,6 +111,7 @@ class FeatureConfig:
     f0_method: Literal["dio", "harvest"] = "dio"  # dio is refined by StoneMask
     f0_floor: float = 71.0  # Hz
     f0_ceil: float = 800.0  # Hz
+    f0_range: Literal["speaker", "settings"] = "speaker"  # whose floor and ceiling are used
     energy_gate: float = -5.0  # natural log; quieter frames count as unvoiced and just as quiet
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from corpuskit import align, silence
 from corpuskit.config import DatasetConfig
 from corpuskit.errors import BadVersion
-from corpuskit.features import Features, continuous_log_f0, frame_count, log_energy
+from corpuskit.features import Features, continuous_log_f0, for_voice, frame_count, log_energy
 from corpuskit.layouts import Found
 from corpuskit.objects import Key, Store, libraries
 from corpuskit.pairs import Candidate
@@ -56,11 +56,19 @@ class Aligned:
     fresh: bool  # aligned now, not found in the store
 
 
-def segment(store: Store, settings: DatasetConfig, facts: Facts) -> Segmented | None:
-    """Decide what is kept of a measured recording; None when its objects are not whole."""
+def segment(
+    store: Store,
+    settings: DatasetConfig,
+    facts: Facts,
+    f0_range: tuple[float, float] | None = None,
+) -> Segmented | None:
+    """Decide what is kept of a measured recording; None when its objects are not whole.
+
+    `f0_range` (Hz) is the speaker's, as in `features.for_voice`.
+    """
     if facts.problem:
         return Segmented(facts=facts, levels="", features="", segmentation=None)
-    levels, features = object_names(facts, settings.audio, settings.features)
+    levels, features = object_names(facts, settings.audio, for_voice(settings.features, f0_range))
     try:
         curve = load_levels(store, levels, facts)
     except BadVersion:

@@ -11,6 +11,7 @@ process, whatever the number of threads.
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ __all__ = [
     "continuous_log_f0",
     "extract",
     "features_key",
+    "for_voice",
     "frame_count",
     "log_energy",
     "mel_filterbank",
@@ -64,6 +66,16 @@ class Features:
         return Features(
             f0=self.f0[first:stop], energy=self.energy[first:stop], mel=self.mel[first:stop]
         )
+
+
+def for_voice(settings: FeatureConfig, f0_range: tuple[float, float] | None) -> FeatureConfig:
+    """Return the settings a voice is measured with: its own F0 floor and ceiling (Hz), if any.
+
+    `features.f0_range = "settings"` switches a corpus' ranges off.
+    """
+    if f0_range is None or settings.f0_range == "settings":
+        return settings
+    return dataclasses.replace(settings, f0_floor=f0_range[0], f0_ceil=f0_range[1])
 
 
 def features_key(audio_digest: str, rate: int, settings: FeatureConfig) -> Key:
@@ -146,7 +158,7 @@ def _energy_and_mel(
     from scipy.fft import rfft
 
     window = _window(settings.n_fft, settings.win_length)
-    bank = _sparse_filterbank(rate, settings)
+    bank = _sparse_filterbank(rate, settings.n_fft, settings.mels, settings.fmin, settings.fmax)
     padded = _padded(samples, settings.n_fft)
     frames = sliding_window_view(padded, settings.n_fft)[:: settings.hop_length]
     total = frame_count(len(samples), settings.hop_length)
@@ -177,29 +189,27 @@ def _window(n_fft: int, win_length: int) -> Float32:
     return window
 
 
-@cache
 def mel_filterbank(rate: int, settings: FeatureConfig) -> Float32:
     """Return the (mels, n_fft // 2 + 1) Slaney filterbank (librosa's)."""
+    return _filterbank(rate, settings.n_fft, settings.mels, settings.fmin, settings.fmax)
+
+
+@cache
+def _filterbank(rate: int, n_fft: int, mels: int, fmin: float, fmax: float) -> Float32:
     from librosa.filters import mel
 
     bank: Float32 = mel(
-        sr=rate,
-        n_fft=settings.n_fft,
-        n_mels=settings.mels,
-        fmin=settings.fmin,
-        fmax=settings.fmax,
-        htk=False,
-        norm="slaney",
+        sr=rate, n_fft=n_fft, n_mels=mels, fmin=fmin, fmax=fmax, htk=False, norm="slaney"
     ).astype(np.float32)
     return bank
 
 
 @cache
-def _sparse_filterbank(rate: int, settings: FeatureConfig) -> Any:
+def _sparse_filterbank(rate: int, n_fft: int, mels: int, fmin: float, fmax: float) -> Any:
     """Return the filterbank as CSR: a bin feeds two bands at most, the rest are zeros."""
     from scipy.sparse import csr_array
 
-    return csr_array(mel_filterbank(rate, settings))
+    return csr_array(_filterbank(rate, n_fft, mels, fmin, fmax))
 
 
 def continuous_log_f0(f0: Float32, energy: Float32, gate: float) -> Float32:

@@ -23,9 +23,10 @@ from corpuskit.audio import Sound, decode, digest, resample
 from corpuskit.config import AudioConfig, FeatureConfig
 from corpuskit.errors import BadAudio, BadVersion, CorpuskitError
 from corpuskit.files import canonical, write_file
+from corpuskit.layouts import Clip
 from corpuskit.objects import Store, libraries
 
-__all__ = ["Facts", "Index", "load_levels", "measure", "object_names"]
+__all__ = ["Facts", "Index", "clip_samples", "load_levels", "measure", "object_names"]
 
 DECODE_VERSION = 1  # raise when decoding gives other samples or other reasons
 _SETTLED = 2_000_000_000  # ns; a file changed this recently may change again unnoticed
@@ -50,15 +51,19 @@ def object_names(facts: Facts, audio: AudioConfig, settings: FeatureConfig) -> t
 
 
 def measure(
-    path: Path, store: Store, audio: AudioConfig, settings: FeatureConfig
+    path: Path,
+    store: Store,
+    audio: AudioConfig,
+    settings: FeatureConfig,
+    clip: Clip | None = None,
 ) -> tuple[Facts, bool]:
-    """Decode a recording and make sure that its objects are in the store.
+    """Decode a recording (of its file, the clip) and make sure its objects are in the store.
 
     Returns its facts, and whether an object had to be made. A recording that cannot be
     used comes back with its reason; only a store that cannot be written raises.
     """
     try:
-        sound = decode(path)
+        sound = _clipped(decode(path), clip)
         if not sound.samples.any():
             raise BadAudio("is silent from end to end (every sample is zero)")
         facts = Facts(digest=digest(sound), rate=sound.rate, samples=len(sound.samples))
@@ -71,6 +76,22 @@ def measure(
     except (ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
         return Facts(problem=f"cannot be analysed ({type(error).__name__}: {error})"), False
     return facts, made
+
+
+def _clipped(sound: Sound, clip: Clip | None) -> Sound:
+    if clip is None:
+        return sound
+    total = len(sound.samples)
+    first, stop = (total if end is None else end * sound.rate // 1000 for end in clip)
+    return sound.cut(first, min(stop, total))
+
+
+def clip_samples(clip: Clip | None, facts: Facts) -> tuple[int, int] | None:
+    """Return the clip of a measured recording in samples of its file: first, one past the last."""
+    if clip is None or facts.problem:
+        return None
+    first = clip[0] * facts.rate // 1000
+    return first, first + facts.samples
 
 
 def _store_levels(sound: Sound, facts: Facts, store: Store) -> bool:
@@ -128,18 +149,19 @@ class Index:
                     return entries
         return {}
 
-    def get(self, path: Path) -> Facts | None:
-        """Return the facts of an unchanged file, or None."""
-        name = str(path)
-        entry = self._entries.get(name)
-        if entry is None or entry[0] != _stamp(name):
+    def get(self, path: Path, clip: Clip | None = None) -> Facts | None:
+        """Return the facts of an unchanged file (or of a clip of it), or None."""
+        entry = self._entries.get(_entry_name(path, clip))
+        if entry is None or entry[0] != _stamp(str(path)):
             return None
         return Facts(**entry[1])
 
-    def put(self, path: Path, stamp: list[int] | None, facts: Facts) -> None:
+    def put(
+        self, path: Path, stamp: list[int] | None, facts: Facts, clip: Clip | None = None
+    ) -> None:
         """Remember `facts`, read when the file had `stamp` (from `stamp_of`)."""
         if stamp is not None and stamp == _stamp(path):
-            self._entries[str(path)] = [stamp, dataclasses.asdict(facts)]
+            self._entries[_entry_name(path, clip)] = [stamp, dataclasses.asdict(facts)]
 
     def save(self) -> None:
         """Write the index; a disk that refuses costs only the time saved."""
@@ -147,6 +169,10 @@ class Index:
         seal = hashlib.sha256(text.encode()).hexdigest()
         with contextlib.suppress(CorpuskitError):
             write_file(self._path, f"{seal}\n{text}".encode(), durable=False)
+
+
+def _entry_name(path: Path, clip: Clip | None) -> str:
+    return str(path) if clip is None else f"{path}\0{clip[0]}-{clip[1]}"
 
 
 def _stamp(path: Path | str) -> list[int] | None:

@@ -147,8 +147,8 @@ def _check_audio(
     jobs: int,
     backend: str,
 ) -> Iterator[Problem]:
-    paths = [version.source_path(recording) for recording in recordings]
-    for index, found in engine.run(_digest, paths, jobs, backend):
+    parts = [(version.source_path(recording), recording.clip) for recording in recordings]
+    for index, found in engine.run(_digest, parts, jobs, backend):
         recording = recordings[index]
         if found != recording.digest:
             what = f"{recording.path} {found or 'holds other samples than when it was measured'}"
@@ -161,9 +161,9 @@ def _check_audio(
             )
 
 
-def _digest(path: Path) -> str:
-    """Return the digest of a recording, or what is wrong with it."""
+def _digest(part: tuple[Path, tuple[int, int] | None]) -> str:
+    """Return the digest of a file or of its clip, or what is wrong with it."""
     try:
-        return digest(decode(path))
+        return digest(decode(*part))
     except BadAudio as error:
         return error.problem

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpuskit.audio import Sound, decode
 from corpuskit.config import DatasetConfig, check_name, family_of, from_mapping, to_mapping
 from corpuskit.errors import BadVersion, CorpuskitError, unknown
 from corpuskit.features import Features
@@ -46,7 +47,7 @@ __all__ = [
     "write_version",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 Int32 = npt.NDArray[np.int32]
 Span = tuple[int, int]
 
@@ -107,11 +108,14 @@ class Recording:
     path: str  # below the corpus root
     digest: str  # of decoded samples and rate; empty when it could not be decoded
     rate: int
-    samples: int
+    samples: int  # of the clip
     levels: str  # object names; empty when not measured
     features: str
     state: str  # "used" or "set aside"
     reason: str  # why it was set aside
+    clip: Span | None = None  # samples of the file that it is; None: the whole file
+    text: str = ""  # transcript, where the corpus has one; not part of the fingerprint
+    f0_range: tuple[float, float] | None = None  # Hz, the speaker's; None: the settings'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +152,7 @@ class Version:
     @cached_property
     def recordings(self) -> tuple[Recording, ...]:
         """All recordings, used or not, sorted by id."""
-        return tuple(
-            Recording(**row) for row in _lines(self.folder, "recordings.jsonl", self.files)
-        )
+        return tuple(_recording(row) for row in _lines(self.folder, "recordings.jsonl", self.files))
 
     @cached_property
     def set_aside(self) -> tuple[SetAside, ...]:
@@ -204,6 +206,10 @@ class Version:
         """Return where a recording's file was when the version was built."""
         return Path(self.settings.corpora[recording.corpus].root) / recording.path
 
+    def sound(self, recording: Recording) -> Sound:
+        """Decode a recording as it was measured: its clip of its file (BadAudio when it cannot)."""
+        return decode(self.source_path(recording), recording.clip)
+
     def split(self, name: str) -> tuple[Pair, ...]:
         """Return the pairs of one split."""
         return tuple(pair for pair in self.pairs if pair.split == name)
@@ -220,7 +226,7 @@ def fingerprint(
 ) -> str:
     """Return the content hash of a version (64 hex digits).
 
-    It covers the settings without folders, the audio digests of the used recordings and
+    It covers the settings without folders, audio digests and F0 ranges of the used recordings and
     every decision about the pairs; object names stay out, because library versions are
     part of them.
     """
@@ -228,11 +234,16 @@ def fingerprint(
     hasher.update(canonical({"schema": SCHEMA, "settings": portable(settings)}).encode())
     for recording in recordings:
         if recording.state == "used":
-            hasher.update(canonical([recording.id, recording.digest]).encode())
+            hasher.update(canonical(_input(recording)).encode())
     for pair in pairs:
         hasher.update(canonical(_decisions(pair)).encode())
     hasher.update(durations.astype("<i4").tobytes())
     return hasher.hexdigest()
+
+
+def _input(recording: Recording) -> list[Any]:
+    """Return what of a used recording went into the version."""
+    return [recording.id, recording.digest, recording.f0_range]
 
 
 def portable(settings: DatasetConfig) -> dict[str, Any]:
@@ -430,6 +441,13 @@ def open_version(workspace: Path, name: str) -> Version:
         raise _broken(name, f"a field is missing or unknown ({error})") from None
     except CorpuskitError as error:
         raise BadVersion(error.problem, error.remedy) from None
+
+
+def _recording(row: dict[str, Any]) -> Recording:
+    for name in ("clip", "f0_range"):
+        if row[name] is not None:
+            row[name] = tuple(row[name])
+    return Recording(**row)
 
 
 def _pair(row: dict[str, Any]) -> Pair:

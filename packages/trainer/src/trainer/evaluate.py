@@ -195,13 +195,14 @@ class _Excerpt:
 
     name: str  # of the recording, for messages
     path: Path
+    clip: tuple[int, int] | None  # samples of the file that are the recording; None: all
     digest: str  # of the samples the dataset was built from
     span: tuple[int, int]  # samples
 
     def read(self) -> tuple[Float64, int]:
         """Return the kept samples and their rate."""
         try:
-            sound = decode(self.path)
+            sound = decode(self.path, self.clip)
         except BadAudio as error:
             raise CorpuskitError(
                 f"{self.name}: {self.path} {error.problem}",
@@ -243,6 +244,7 @@ def _excerpt(version: Version, recording: Recording, side: Side) -> _Excerpt:
     return _Excerpt(
         name=f"dataset {version.name}, recording {recording.id}",
         path=path,
+        clip=recording.clip,
         digest=recording.digest,
         span=side.samples,
     )

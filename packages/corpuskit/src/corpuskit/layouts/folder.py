@@ -1,58 +1,22 @@
-"""Corpora on disk: which recordings a folder holds, who speaks, and what is said.
-
-A layout turns a corpus definition into `Found` recordings. `folder` is here: one folder
-of recordings a speaker, the file stem is the sentence. A new layout is one more function
-in `_LAYOUTS` with the same signature.
-"""
+"""The plain layout: one folder of recordings a speaker; the file stem is the sentence."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from corpuskit.audio import EXTENSIONS
 from corpuskit.config import CorpusConfig
+from corpuskit.layouts.found import Found, Scan
 
-__all__ = ["Found", "Scan", "scan"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """One recording on disk, before it is opened."""
-
-    id: str  # "speaker/sentence", unique in a dataset
-    speaker: str
-    sentence: str  # equal for all speakers who say it
-    corpus: str
-    relative: str  # path below the corpus root, with "/"
-    path: Path
-    problem: str = ""  # why it cannot be used; empty when it can
+__all__ = ["scan"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scan:
-    """What a corpus holds."""
-
-    recordings: tuple[Found, ...]  # sorted by id
-    warnings: tuple[str, ...]
-
-
-def scan(corpora: Mapping[str, CorpusConfig]) -> Scan:
-    """List the recordings of all corpora, sorted by id. Nothing is opened yet."""
-    recordings: list[Found] = []
-    warnings: list[str] = []
-    for name, corpus in sorted(corpora.items()):
-        found = _LAYOUTS[corpus.layout](name, corpus)
-        recordings.extend(found.recordings)
-        warnings.extend(found.warnings)
-    return Scan(recordings=tuple(sorted(recordings, key=lambda r: r.id)), warnings=tuple(warnings))
-
-
-def _scan_folders(name: str, corpus: CorpusConfig) -> Scan:
+def scan(name: str, corpus: CorpusConfig) -> Scan:
+    """List the recordings below each speaker's folder."""
     recordings: list[Found] = []
     warnings: list[str] = []
     for speaker, folder in sorted(corpus.speakers.items()):
@@ -118,6 +82,3 @@ def _audio_files(top: Path, warnings: list[str]) -> Iterator[Path]:
         for file in sorted(files):
             if not file.startswith(".") and file.lower().endswith(EXTENSIONS):
                 yield Path(folder) / file
-
-
-_LAYOUTS: dict[str, Callable[[str, CorpusConfig], Scan]] = {"folder": _scan_folders}
