@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import torch
 
     from corpuskit.versions import Version
+    from trainer.data import Splits
     from trainer.loop import Ended, Event, Progress
     from trainer.runs import Run
 
@@ -152,7 +153,7 @@ def run(
 
     Ctrl-C or SIGTERM finishes the step, saves, and exits with 0; `trainer resume` goes on.
     """
-    from trainer.plan import Request, plan
+    from trainer.plan import Request, load, plan
     from trainer.start import start
 
     made = plan(
@@ -173,7 +174,8 @@ def run(
         )
     )
     _notes(made.notes, quiet=quiet)
-    _train(start(made), made.version, made.device, quiet=quiet)
+    splits = load(made)  # what cannot be trained on leaves no run behind
+    _train(start(made), made.version, made.device, splits, quiet=quiet)
 
 
 @app.command()
@@ -194,10 +196,12 @@ def resume(
 
     resumed = resume(workspace_of(workspace), tag, epochs, device)
     _notes(resumed.notes, quiet=quiet)
-    _train(resumed.run, resumed.version, resumed.device, quiet=quiet)
+    _train(resumed.run, resumed.version, resumed.device, None, quiet=quiet)
 
 
-def _train(run: Run, version: Version, device: torch.device, *, quiet: bool) -> None:
+def _train(
+    run: Run, version: Version, device: torch.device, splits: Splits | None, *, quiet: bool
+) -> None:
     """Go through a session: say what it is, show it, close with a sentence."""
     from trainer.runs import open_run
     from trainer.session import session
@@ -207,7 +211,8 @@ def _train(run: Run, version: Version, device: torch.device, *, quiet: bool) -> 
     if not is_quiet(quiet):
         print_lines(began(run))
     with on_signals() as stop:
-        ended = _follow(session(run, version, device, stop), run.record.epochs, quiet=quiet)
+        events = session(run, version, device, stop, splits)
+        ended = _follow(events, run.record.epochs, quiet=quiet)
     speech = sum(
         pair.source.kept_seconds + pair.target.kept_seconds for pair in version.split("train")
     )

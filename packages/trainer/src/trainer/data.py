@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from corpuskit.errors import BadSetting
 from corpuskit.features import Features, continuous_log_f0, log_energy
+from trainer import lineage, preflight
 
 if TYPE_CHECKING:
     import torch
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from trainer.batches import PackedSet, PairArrays
     from trainer.config import ModelConfig
 
-__all__ = ["Frames", "Normaliser", "SplitData", "check_fit", "load"]
+__all__ = ["Frames", "Normaliser", "SplitData", "Splits", "check_fit", "load", "load_splits"]
 
 Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
 
 # A standard deviation below this is a band that never changes (digital silence, say): dividing by
 # it would turn another recording's dither into the loudest thing the model hears.
@@ -124,6 +126,7 @@ class SplitData:
 
     pairs: tuple[Pair, ...]
     packed: PackedSet
+    notes: tuple[str, ...] = ()  # where its frames lie far from the statistics
 
     @cached_property
     def seconds(self) -> float:
@@ -133,6 +136,36 @@ class SplitData:
     def ids(self, positions: Sequence[int]) -> list[str]:
         """Return the ids of the pairs at `positions`."""
         return [self.pairs[position].id for position in positions]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The pairs to learn from and the pairs to score on."""
+
+    train: SplitData
+    dev: SplitData
+
+
+def load_splits(
+    version: Version,
+    statistics: Statistics,
+    speakers: Sequence[str],
+    left_out: Sequence[str],
+    device: torch.device,
+) -> Splits:
+    """Load what a training needs; the dev pairs `left_out` are not scored.
+
+    Raises
+    ------
+    BadData, BadSetting, BadVersion
+        As `load`.
+    """
+    normaliser = Normaliser(statistics, version.settings.features.energy_gate)
+    scored = lineage.without(version.split("dev"), left_out)
+    return Splits(
+        train=load(version, version.split("train"), normaliser, speakers, device),
+        dev=load(version, scored, normaliser, speakers, device),
+    )
 
 
 def load(
@@ -146,6 +179,8 @@ def load(
 
     Raises
     ------
+    BadData
+        Nothing can be learnt from some pairs; they are named.
     BadSetting
         A pair's speaker is not among `speakers`, the rows of the model's speaker tables.
     BadVersion
@@ -154,21 +189,32 @@ def load(
     from trainer.batches import PackedSet
 
     rows = {name: index for index, name in enumerate(speakers)}
-    arrays = [_arrays(version, pair, normaliser, rows) for pair in pairs]
     reduction = version.settings.align.reduction
+    arrays, found, drift = [], list[tuple[str, str]](), preflight.Drift()
+    for pair in pairs:
+        source, target = version.features(pair.source), version.features(pair.target)
+        durations = version.durations(pair)
+        faults = preflight.faults(pair, source, target, durations, reduction)
+        found += [(pair.id, fault) for fault in faults]
+        if found:
+            continue  # only to name them all
+        frames = normaliser.source(source), normaliser.target(target)
+        drift.add("source", vars(frames[0]))
+        drift.add("target", vars(frames[1]))
+        arrays.append(_arrays(pair, *frames, durations, rows))
+    preflight.check(found, version.name)
     return SplitData(
         pairs=tuple(pairs),
         packed=PackedSet.build(arrays, reduction=reduction, device=device),
+        notes=tuple(drift.notes()),
     )
 
 
 def _arrays(
-    version: Version, pair: Pair, normaliser: Normaliser, rows: dict[str, int]
+    pair: Pair, source: Frames, target: Frames, durations: Int32, rows: dict[str, int]
 ) -> PairArrays:
     from trainer.batches import PairArrays
 
-    source = normaliser.source(version.features(pair.source))
-    target = normaliser.target(version.features(pair.target))
     return PairArrays(
         source_mel=source.mel,
         source_pitch=source.pitch,
@@ -176,7 +222,7 @@ def _arrays(
         target_mel=target.mel,
         target_pitch=target.pitch,
         target_energy=target.energy,
-        durations=version.durations(pair),
+        durations=durations,
         source_speaker=_row(pair.source.speaker, rows),
         target_speaker=_row(pair.target.speaker, rows),
     )

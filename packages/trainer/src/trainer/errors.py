@@ -1,6 +1,7 @@
 """What can go wrong in training, as the user meets it.
 
     corpuskit.errors.CorpuskitError    every error both packages raise on purpose
+      BadData                          pairs nothing can be learnt from
       BadRun                           a run or checkpoint that is damaged, or not ours
       Diverged                         a loss or gradient that is no longer a number
       SameRun (a Refused)              a training that exists already, by name
@@ -13,7 +14,11 @@ from __future__ import annotations
 
 from corpuskit.errors import CorpuskitError, Refused
 
-__all__ = ["BadRun", "Diverged", "SameRun"]
+__all__ = ["BadData", "BadRun", "Diverged", "SameRun"]
+
+
+class BadData(CorpuskitError):
+    """Pairs of a dataset from which nothing can be learnt; they are named."""
 
 
 class BadRun(CorpuskitError):

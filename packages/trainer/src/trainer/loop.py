@@ -24,7 +24,7 @@ from corpuskit.files import append_line
 from trainer import checkpoint, runs
 from trainer.batches import PackedSet, epoch_order, in_parts, padding_share
 from trainer.checkpoint import State
-from trainer.data import SplitData
+from trainer.data import SplitData, Splits
 from trainer.device import deterministic
 from trainer.errors import Diverged
 from trainer.learner import Learner
@@ -33,17 +33,9 @@ from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
 
-__all__ = ["Ended", "EpochDone", "Event", "Note", "Progress", "Splits", "score", "train"]
+__all__ = ["Ended", "EpochDone", "Event", "Note", "Progress", "score", "train"]
 
 LOOK_EVERY = 50  # steps between two looks at what a CUDA device has computed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Splits:
-    """The pairs to learn from and the pairs to score on."""
-
-    train: SplitData
-    dev: SplitData
 
 
 @dataclass(frozen=True, kw_only=True)

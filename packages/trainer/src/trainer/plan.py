@@ -17,13 +17,13 @@ from corpuskit.statistics import Statistics
 from corpuskit.versions import Version, open_version
 from trainer import checkpoint, identity, lineage, notes, runs, schedule
 from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_model, resolve
-from trainer.data import check_fit
+from trainer.data import Splits, check_fit, load_splits
 from trainer.device import pick, pick_precision
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Ancestor", "Plan", "Request", "plan"]
+__all__ = ["Ancestor", "Plan", "Request", "load", "plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +138,20 @@ def plan(request: Request) -> Plan:
         if same is not None:
             raise runs.same_run(same, config.train.epochs)
     return made
+
+
+def load(made: Plan) -> Splits:
+    """Read the pairs of a plan and make sure that something can be learnt from each.
+
+    Raises
+    ------
+    BadData
+        Nothing can be learnt from some; they are named.
+    BadVersion
+        A features object is missing or damaged; the recording is named.
+    """
+    left_out = () if made.request.keep_leaks else made.leaks.pairs
+    return load_splits(made.version, made.statistics, made.version.speakers, left_out, made.device)
 
 
 # -------------------------------------------------------------------- settings

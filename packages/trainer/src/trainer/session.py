@@ -22,10 +22,10 @@ from trainer import lineage, runs, samples
 from trainer.checkpoint import last
 from trainer.convert import Converter
 from trainer.curves import Curves
-from trainer.data import Normaliser, load
+from trainer.data import Splits, load_splits
 from trainer.device import OWN, name_of, pick, pick_precision
 from trainer.identity import code_digest
-from trainer.loop import Ended, EpochDone, Event, Note, Splits, train
+from trainer.loop import Ended, EpochDone, Event, Note, train
 from trainer.signals import Stop
 from trainer.start import session_here
 
@@ -103,8 +103,16 @@ def _inexact(before: runs.Session, here: runs.Session) -> tuple[str, ...]:
     return (f"not bit for bit what it would have been: changed since, {', '.join(changed)}",)
 
 
-def session(run: runs.Run, version: Version, device: torch.device, stop: Stop) -> Iterator[Event]:
+def session(
+    run: runs.Run,
+    version: Version,
+    device: torch.device,
+    stop: Stop,
+    splits: Splits | None = None,
+) -> Iterator[Event]:
     """Train a started or resumed run to its end, or to a stop; keep its record.
+
+    `splits` are its pairs where they were loaded already.
 
     Raises
     ------
@@ -116,7 +124,11 @@ def session(run: runs.Run, version: Version, device: torch.device, stop: Stop) -
             remove_leftovers(folder)
         keeper = _Keeper(run, version, device, curves)
         yield from keeper.catch_up()
-        for event in train(run, _splits(run, version, device), device, stop):
+        if splits is None:
+            left_out = () if run.record.leaks.kept else run.record.leaks.pairs
+            splits = load_splits(version, run.statistics, run.speakers, left_out, device)
+        yield from (Note(text=text) for text in splits.train.notes)
+        for event in train(run, splits, device, stop):
             if isinstance(event, EpochDone):
                 yield from keeper.epoch(event.row)
             if isinstance(event, Ended):
@@ -230,11 +242,3 @@ def _scored(run: runs.Run, version: Version) -> tuple[Pair, ...]:
     """Return the dev pairs that count."""
     leaks = run.record.leaks
     return lineage.without(version.split("dev"), () if leaks.kept else leaks.pairs)
-
-
-def _splits(run: runs.Run, version: Version, device: torch.device) -> Splits:
-    normaliser = Normaliser(run.statistics, version.settings.features.energy_gate)
-    return Splits(
-        train=load(version, version.split("train"), normaliser, run.speakers, device),
-        dev=load(version, _scored(run, version), normaliser, run.speakers, device),
-    )
