@@ -15,6 +15,7 @@ import typer
 
 from corpuskit import __version__
 from corpuskit.commands.build import build
+from corpuskit.commands.check import check
 from corpuskit.commands.demo import demo
 from corpuskit.commands.diff import diff
 from corpuskit.commands.export import export
@@ -55,6 +56,7 @@ def _given(
 
 app.command()(build)
 app.command()(diff)
+app.command()(check)
 app.command("list")(list_)
 app.command()(show)
 app.command()(verify)

@@ -1,0 +1,34 @@
+"""Do the two sides of a pair say the same? Measured, compared with what is usual, ranked.
+
+measures     what one pair amounts to: pure functions of its features and alignment
+partners     whether another recording fits a side better than its own partner
+suspicion    what is unusual for two speakers, by how much, and the ranking
+"""
+
+from __future__ import annotations
+
+from corpuskit.checks.measures import Lapse, Measures, measure
+from corpuskit.checks.partners import BetterPartner
+from corpuskit.checks.suspicion import (
+    REASONS,
+    Checked,
+    Finding,
+    Group,
+    Measured,
+    Suspect,
+    check,
+)
+
+__all__ = [
+    "REASONS",
+    "BetterPartner",
+    "Checked",
+    "Finding",
+    "Group",
+    "Lapse",
+    "Measured",
+    "Measures",
+    "Suspect",
+    "check",
+    "measure",
+]

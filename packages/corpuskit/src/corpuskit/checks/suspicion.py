@@ -1,0 +1,205 @@
+"""What is unusual for two speakers, by how much, and which pair to listen to first.
+
+Two voices always differ: a slower reader, another pause here and there. A measure is
+therefore held against the same measure of all pairs of these two speakers, by median and
+MAD, which a few wrong pairs do not move. Where there are too few pairs to know what is usual,
+that is said and only what needs no comparison is checked.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from corpuskit import engine
+from corpuskit.checks.measures import Lapse, Measures, measure
+from corpuskit.checks.partners import BetterPartner, better_partner, reader
+from corpuskit.versions import Pair, Version
+
+__all__ = ["REASONS", "Checked", "Finding", "Group", "Measured", "Suspect", "check"]
+
+FEWEST = 20  # pairs of two speakers, to know what is usual for them
+UNUSUAL = 4.0  # robust standard deviations from the median
+SEARCHED = {"distance", "words", "ratio"}  # what a wrong partner shows itself by
+SEARCHES = 50  # pairs for which a better partner is looked for
+MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+
+REASONS = ("partner", "distance", "words", "pause", "ratio", "voicing")  # strongest first
+# No deviation is counted in smaller units than these: what a listener would not notice.
+FINEST = {"distance": 0.05, "words": 0.05, "pause": 0.05, "ratio": 0.03, "voicing": 0.03}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One measure of a pair that is unusual for its speakers."""
+
+    reason: str  # of REASONS
+    value: float
+    usual: float  # the median of the pairs of these speakers
+    deviations: float  # robust standard deviations away from it
+    place: Lapse | None = None
+    partner: BetterPartner | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """A pair with at least one finding."""
+
+    pair: str
+    suspicion: float  # root of the summed squares of its findings' deviations
+    findings: tuple[Finding, ...]  # strongest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """All pairs of two speakers."""
+
+    source: str
+    target: str
+    pairs: int
+    judged: bool  # False: too few pairs to know what is usual
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """`done` of `total` pairs have been measured."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The outcome."""
+
+    version: str
+    pairs: int
+    groups: tuple[Group, ...]  # sorted
+    suspects: tuple[Suspect, ...]  # most suspicious first
+    reasons: Mapping[str, int]  # reason -> pairs
+    pauses_known: bool  # False: the thresholds found no silence, so no pause can be missed
+
+
+def check(version: Version, jobs: int | None = None) -> Iterator[Measured | Checked]:
+    """Check every pair of a version, yielding progress; the last event is `Checked`.
+
+    Raises
+    ------
+    BadVersion
+        Features are missing or damaged.
+
+    """
+    measures: list[Measures | None] = [None] * len(version.pairs)
+    task = functools.partial(measure, version)
+    ready = engine.run(task, version.pairs, engine.job_count(jobs), "threading")
+    for done, (position, outcome) in enumerate(ready, start=1):
+        measures[position] = outcome
+        yield Measured(done=done, total=len(measures))
+    yield _judged(version, [each for each in measures if each is not None])
+
+
+def _judged(version: Version, measures: Sequence[Measures]) -> Checked:
+    by_speakers: dict[tuple[str, str], list[Measures]] = defaultdict(list)
+    for each in measures:
+        by_speakers[each.speakers].append(each)
+    findings = {
+        name: found for group in by_speakers.values() for name, found in _unusual(group).items()
+    }
+    _look_for_partners(version, findings)
+    suspects = [_suspect(name, found) for name, found in findings.items()]
+    reasons = [finding.reason for found in findings.values() for finding in found]
+    return Checked(
+        version=version.name,
+        pairs=len(measures),
+        groups=tuple(
+            Group(source=a, target=b, pairs=len(group), judged=len(group) >= FEWEST)
+            for (a, b), group in sorted(by_speakers.items())
+        ),
+        suspects=tuple(sorted(suspects, key=lambda s: (-s.suspicion, s.pair))),
+        reasons={reason: reasons.count(reason) for reason in REASONS if reason in reasons},
+        pauses_known=any(p.source.silences or p.target.silences for p in version.pairs),
+    )
+
+
+VALUES: Mapping[str, Callable[[Measures], float]] = {
+    "distance": lambda m: math.log(max(m.distance, 1e-6)),
+    "words": lambda m: m.words.seconds if m.words else 0.0,
+    "pause": lambda m: m.pause.seconds if m.pause else 0.0,
+    "ratio": lambda m: m.ratio,
+    "voicing": lambda m: m.voicing,
+}
+
+
+def _unusual(group: Sequence[Measures]) -> dict[str, list[Finding]]:
+    """Return the findings of each pair of one group that has any."""
+    known = len(group) >= FEWEST
+    found: dict[str, list[Finding]] = defaultdict(list)
+    for reason in VALUES if known else ("pause",):
+        values = np.array([VALUES[reason](each) for each in group])
+        usual = float(np.median(values)) if known else 0.0
+        spread = MAD_TO_DEVIATION * float(np.median(np.abs(values - usual))) if known else 0.0
+        away = (values - usual) / max(spread, FINEST[reason])
+        for each, value, deviations in zip(group, values, away, strict=True):
+            if (abs(deviations) if reason == "ratio" else deviations) >= UNUSUAL:
+                found[each.pair].append(_finding(reason, each, value, usual, deviations))
+    return found
+
+
+def _finding(reason: str, each: Measures, value: float, usual: float, deviations: float) -> Finding:
+    logarithmic = reason in ("distance", "ratio")
+    return Finding(
+        reason=reason,
+        value=round(float(math.exp(value) if logarithmic else value), 4),
+        usual=round(math.exp(usual) if logarithmic else usual, 4),
+        deviations=round(float(deviations), 2),
+        place={"words": each.words, "pause": each.pause}.get(reason),
+    )
+
+
+def _look_for_partners(version: Version, findings: Mapping[str, list[Finding]]) -> None:
+    """Name the right partner of the most suspicious pairs, where the version holds one."""
+    pairs = {pair.id: pair for pair in version.pairs}
+    voices: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for pair in version.pairs:
+        voices[pair.source.speaker, pair.target.speaker].append(pair)
+    strange = [
+        (-_suspicion(found), name)
+        for name, found in findings.items()
+        if any(finding.reason in SEARCHED for finding in found)
+    ]
+    read = reader(version)
+    for _, name in sorted(strange)[:SEARCHES]:
+        pair = pairs[name]
+        others = voices[pair.source.speaker, pair.target.speaker]
+        better = better_partner(pair, others, read)
+        if better is not None:
+            findings[name].append(_partner(better))
+
+
+def _partner(better: BetterPartner) -> Finding:
+    nearer = math.log(better.own / better.distance)
+    return Finding(
+        reason="partner",
+        value=round(better.own, 4),
+        usual=round(better.distance, 4),
+        deviations=round(nearer / FINEST["distance"], 2),
+        partner=better,
+    )
+
+
+def _suspicion(found: Sequence[Finding]) -> float:
+    return math.hypot(*(finding.deviations for finding in found))
+
+
+def _suspect(name: str, found: Sequence[Finding]) -> Suspect:
+    ordered = sorted(found, key=lambda finding: REASONS.index(finding.reason))
+    return Suspect(
+        pair=name,
+        suspicion=round(_suspicion(found), 2),
+        findings=tuple(ordered),
+    )
