@@ -20,7 +20,17 @@ import numpy.typing as npt
 from corpuskit.errors import BadAudio
 from corpuskit.files import write_file
 
-__all__ = ["EXTENSIONS", "Sound", "decode", "digest", "resample", "to_16_bit", "write_wav"]
+__all__ = [
+    "EXTENSIONS",
+    "Header",
+    "Sound",
+    "decode",
+    "digest",
+    "header",
+    "resample",
+    "to_16_bit",
+    "write_wav",
+]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -56,6 +66,40 @@ class Sound:
         if not 0 <= first < stop <= len(self.samples):
             raise BadAudio(f"has {len(self.samples)} samples, not the clip {first} to {stop}")
         return dataclasses.replace(self, samples=self.samples[first:stop])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a recording's header promises, without reading the samples."""
+
+    samples: int
+    rate: int  # Hz
+    channels: int
+    subtype: str  # libsndfile's name of the sample format, e.g. "PCM_16"
+
+
+def header(path: Path) -> Header:
+    """Read the header of a recording.
+
+    Raises
+    ------
+    BadAudio
+        Unreadable, empty or truncated.
+
+    """
+    import soundfile
+
+    _check_container(path)
+    try:
+        with soundfile.SoundFile(path) as file:
+            return Header(
+                samples=file.frames,
+                rate=file.samplerate,
+                channels=file.channels,
+                subtype=file.subtype,
+            )
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise BadAudio(f"cannot be decoded ({_first_line(error)})") from None
 
 
 def decode(path: Path, clip: tuple[int, int] | None = None) -> Sound:

@@ -28,17 +28,19 @@ from corpuskit.bookkeeping import (
     states_of_recordings,
 )
 from corpuskit.config import DatasetConfig, check_name, family_of, to_mapping
+from corpuskit.corrections import read_corrections
 from corpuskit.decisions import Aligned, Segmented, align_pair, segment
-from corpuskit.diff import Difference, diff_settings, diff_versions
+from corpuskit.diff import Difference, diff_settings, diff_tiers, diff_versions
 from corpuskit.errors import BadVersion, CorpuskitError, Refused, UnknownName
 from corpuskit.features import for_voice
 from corpuskit.files import remove_leftovers
 from corpuskit.layouts import Found, scan
 from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
-from corpuskit.recordings import Facts, Index, measure, object_names, stamp_of
+from corpuskit.recordings import Facts, Index, measure, object_names, promised, stamp_of
 from corpuskit.statistics import Statistics, pooled
 from corpuskit.tables import counted
+from corpuskit.tiers import HandTiers
 from corpuskit.totals import totals_of
 from corpuskit.versions import (
     SCHEMA,
@@ -137,8 +139,9 @@ def build(request: Request) -> Iterator[Event]:
     for text in scanned.warnings:
         yield Note(text=text)
 
+    hands = yield from _read_hands(request, wanted)
     segmented: dict[str, Segmented] = {}
-    unmeasured = yield from _segment_known(request, wanted, segmented, jobs)
+    unmeasured = yield from _segment_known(request, wanted, hands, segmented, jobs)
     if request.dry_run:
         yield Planned(
             candidates=len(wanted),
@@ -147,7 +150,7 @@ def build(request: Request) -> Iterator[Event]:
         )
         return
     remove_leftovers(request.workspace / "versions")
-    measured = yield from _measure(request, unmeasured, segmented, jobs)
+    measured = yield from _measure(request, unmeasured, hands, segmented, jobs)
 
     aligned, reasons = yield from _align(request, wanted, segmented, jobs)
     recordings = states_of_recordings(scanned, wanted, segmented, aligned, reasons, settings)
@@ -155,20 +158,77 @@ def build(request: Request) -> Iterator[Event]:
         check_strict(recordings, reasons)
     if not aligned:
         raise nothing_left(reasons)
-    yield from _finish(request, wanted, aligned, reasons, recordings, measured)
+    tiers = _tiers(recordings, segmented)
+    yield from _tell_tiers(hands, tiers, recordings)
+    yield from _finish(request, wanted, aligned, reasons, recordings, tiers, measured)
+
+
+# --------------------------------------------------------------------- by hand
+
+
+def _read_hands(
+    request: Request, wanted: Sequence[Candidate]
+) -> Generator[Event, None, Mapping[str, HandTiers]]:
+    """Read the TextGrids a hand corrected, before anything is measured."""
+    folder = request.settings.tiers.folder
+    if not folder:
+        return {}
+    involved = _involved(wanted)
+    index = _index(request)
+    given = read_corrections(Path(folder), involved, lambda name: _length(index, involved[name]))
+    if given.unmatched:
+        told = ", ".join(path.relative_to(folder).as_posix() for path in given.unmatched)
+        yield Note(text=f"TextGrids that match no recording with a partner: {told}")
+    if given.as_exported:
+        count = counted(len(given.as_exported), "TextGrid")
+        text = f"as they were exported, so that thresholds decide: {count}"
+        yield Note(text=text, serious=False)
+    return given.by_hand
+
+
+def _involved(wanted: Sequence[Candidate]) -> dict[str, Found]:
+    return {found.id: found for pair in wanted for found in (pair.source, pair.target)}
+
+
+def _length(index: Index, found: Found) -> tuple[int, int] | None:
+    """Return (samples, Hz) of a recording, from its header where it was not measured yet."""
+    facts = index.get(found.path, found.clip) or promised(found.path, found.clip)
+    return None if facts.problem else (facts.samples, facts.rate)
+
+
+def _tiers(recordings: Sequence[Recording], segmented: Mapping[str, Segmented]) -> list[HandTiers]:
+    """Return what a hand decided otherwise than the thresholds, used recordings only."""
+    used = (segmented[each.id].hand for each in recordings if each.state == "used")
+    return [hand for hand in used if hand is not None]
+
+
+def _tell_tiers(
+    hands: Mapping[str, HandTiers], tiers: Sequence[HandTiers], recordings: Sequence[Recording]
+) -> Iterator[Event]:
+    """Say how many recordings follow a hand, and name those whose hand work is lost on them."""
+    if tiers:
+        text = f"corrected by hand: {counted(len(tiers), 'recording')}"
+        yield Note(text=text, serious=False)
+    aside = [each.id for each in recordings if each.id in hands and each.state != "used"]
+    if aside:
+        yield Note(text=f"corrected by hand, but set aside: {', '.join(aside)}")
 
 
 # ---------------------------------------------------------------- recordings
 
 
 def _segment_known(
-    request: Request, wanted: Sequence[Candidate], segmented: dict[str, Segmented], jobs: int
+    request: Request,
+    wanted: Sequence[Candidate],
+    hands: Mapping[str, HandTiers],
+    segmented: dict[str, Segmented],
+    jobs: int,
 ) -> Generator[Event, None, list[Found]]:
     """Segment what the index knows and the store holds whole; return the other recordings."""
-    involved = {found.id: found for pair in wanted for found in (pair.source, pair.target)}
+    involved = _involved(wanted)
     todo = [involved[name] for name in sorted(involved)]
     index = _index(request)
-    known = functools.partial(_segment, index, Store(request.workspace), request.settings)
+    known = functools.partial(_segment, index, Store(request.workspace), request.settings, hands)
     unmeasured = []
     for found, outcome in zip(todo, engine.threads(known, todo, jobs), strict=True):
         if outcome is None:
@@ -183,10 +243,18 @@ def _index(request: Request) -> Index:
     return Index(request.workspace, [c.root for c in request.settings.corpora.values()])
 
 
-def _segment(index: Index, store: Store, settings: DatasetConfig, found: Found) -> Segmented | None:
+def _segment(
+    index: Index,
+    store: Store,
+    settings: DatasetConfig,
+    hands: Mapping[str, HandTiers],
+    found: Found,
+) -> Segmented | None:
     """Segment a recording from its stored level curve, or return None if it must be measured."""
     facts = index.get(found.path, found.clip)
-    return None if facts is None else segment(store, settings, facts, found.f0_range)
+    if facts is None:
+        return None
+    return segment(store, settings, facts, found.f0_range, hands.get(found.id))
 
 
 def _explain(request: Request, unmeasured: Sequence[Found], index: Index) -> Iterator[Event]:
@@ -230,7 +298,11 @@ def _libraries_changed(store: Store, name: str) -> str:
 
 
 def _measure(
-    request: Request, unmeasured: Sequence[Found], segmented: dict[str, Segmented], jobs: int
+    request: Request,
+    unmeasured: Sequence[Found],
+    hands: Mapping[str, HandTiers],
+    segmented: dict[str, Segmented],
+    jobs: int,
 ) -> Generator[Event, None, int]:
     """Decode and measure recordings in processes, long files first.
 
@@ -254,7 +326,8 @@ def _measure(
             index.put(found.path, stamps[position], facts, found.clip)
             if done % 200 == 0:
                 index.save()
-            segmented[found.id] = _just_measured(store, settings, facts, found)
+            hand = hands.get(found.id)
+            segmented[found.id] = _just_measured(store, settings, facts, found, hand)
             measured += made
             yield Progress(stage="measure", done=done, total=len(order))
     finally:
@@ -267,8 +340,10 @@ def _measure_found(found: Found, *, store: Store, settings: DatasetConfig) -> tu
     return measure(found.path, store, settings.audio, features, found.clip)
 
 
-def _just_measured(store: Store, settings: DatasetConfig, facts: Facts, found: Found) -> Segmented:
-    outcome = segment(store, settings, facts, found.f0_range)
+def _just_measured(
+    store: Store, settings: DatasetConfig, facts: Facts, found: Found, hand: HandTiers | None
+) -> Segmented:
+    outcome = segment(store, settings, facts, found.f0_range, hand)
     if outcome is None:
         raise CorpuskitError(
             f"the objects of {found.id} were damaged or removed while the dataset was built",
@@ -315,13 +390,14 @@ def _finish(
     aligned: Mapping[str, Aligned],
     reasons: Mapping[str, str],
     recordings: Sequence[Recording],
+    tiers: Sequence[HandTiers],
     measured: int,
 ) -> Iterator[Event]:
     settings = request.settings
     splits = split_sentences((c.sentence for c in wanted if c.id in aligned), settings.split)
     pairs, durations = _assemble(wanted, aligned, splits)
     aside = [SetAside(pair=name, reason=reasons[name]) for name in sorted(reasons)]
-    print_ = fingerprint(settings, recordings, pairs, durations)
+    print_ = fingerprint(settings, recordings, pairs, durations, tiers)
     previous = _previous(request)
     existing = request.name in list_versions(request.workspace)
     if not existing:
@@ -331,14 +407,14 @@ def _finish(
             "cost": np.array([aligned[pair.id].cost for pair in pairs], dtype=np.float32),
         }
         try:
-            write_version(request.workspace, description, pairs, recordings, aside, arrays)
+            write_version(request.workspace, description, pairs, recordings, aside, arrays, tiers)
         except Refused:
             if request.name not in list_versions(request.workspace):
                 raise  # a folder of that name that is no version
             existing = True  # another build of this name was first: same outcome or refused below
     version = open_version(request.workspace, request.name).whole()
     if version.fingerprint != print_:
-        raise _refused(request, version, pairs, recordings)
+        raise _refused(request, version, pairs, recordings, tiers)
     yield Built(
         version=version,
         new=not existing,
@@ -446,7 +522,11 @@ def next_name(workspace: Path, family: str) -> str:
 
 
 def _refused(
-    request: Request, version: Version, pairs: Sequence[Pair], recordings: Sequence[Recording]
+    request: Request,
+    version: Version,
+    pairs: Sequence[Pair],
+    recordings: Sequence[Recording],
+    tiers: Sequence[HandTiers],
 ) -> Refused:
     """Explain how this build differs from the version that has its name."""
     changed = [
@@ -458,6 +538,7 @@ def _refused(
     if now - before or before - now:
         changed.append(f"{counted(len(now - before), 'pair')} more, {len(before - now)} fewer")
     changed.extend(_other_samples(version, recordings))
+    changed.extend(_other_tiers(version, tiers))
     told = ", ".join(changed) or "other decisions from the same recordings and settings"
     free = next_name(request.workspace, version.family)
     return Refused(
@@ -477,3 +558,11 @@ def _other_samples(version: Version, recordings: Sequence[Recording]) -> Iterato
     if other:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         yield f"other samples in {', '.join(other[:3])}{more}"
+
+
+def _other_tiers(version: Version, tiers: Sequence[HandTiers]) -> Iterator[str]:
+    """Name the recordings a hand corrected otherwise than in the version."""
+    other = sorted(diff_tiers(version.tiers, {hand.recording: hand for hand in tiers}))
+    if other:
+        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+        yield f"other tiers by hand (--tiers) for {', '.join(other[:3])}{more}"

@@ -25,6 +25,7 @@ __all__ = [
     "PairConfig",
     "SilenceConfig",
     "SplitConfig",
+    "TiersConfig",
     "check_name",
     "dump_toml",
     "family_of",
@@ -53,6 +54,7 @@ class CorpusConfig:
     root: str  # folder of the corpus; relative to the TOML file
     layout: Literal["folder"] = "folder"
     speakers: dict[str, str] = field(default_factory=dict)  # speaker = sub-folder of root
+    labels: str = ""  # folder of phone labels downloaded apart; relative to the TOML file
 
     def __post_init__(self) -> None:
         _require(
@@ -201,6 +203,13 @@ class SplitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TiersConfig:
+    """TextGrids corrected by hand; where they lie is, like a root, no part of a version."""
+
+    folder: str = ""  # SPEAKER/SENTENCE.TextGrid below it; relative to the TOML file; "" for none
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
     """One dataset definition, resolved."""
 
@@ -211,6 +220,7 @@ class DatasetConfig:
     silence: SilenceConfig = field(default_factory=SilenceConfig)
     align: AlignConfig = field(default_factory=AlignConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
+    tiers: TiersConfig = field(default_factory=TiersConfig)
 
     def __post_init__(self) -> None:
         _require(bool(self.corpora), "corpora", "is empty", "add a [corpora.NAME] table")
@@ -267,10 +277,12 @@ def load_dataset(path: Path, settings: Sequence[str] = ()) -> DatasetConfig:
 
 def _anchor_roots(mapping: Mapping[str, Any], folder: Path) -> None:
     corpora = mapping.get("corpora", {})
-    for corpus in corpora.values() if isinstance(corpora, dict) else ():
-        if isinstance(corpus, dict) and isinstance(corpus.get("root"), str):
-            root = Path(os.path.expandvars(corpus["root"])).expanduser()
-            corpus["root"] = str((folder / root).resolve())
+    tables = list(corpora.values()) if isinstance(corpora, dict) else []
+    for table in [*tables, mapping.get("tiers")]:
+        for key in ("root", "labels", "folder") if isinstance(table, dict) else ():
+            if isinstance(table.get(key), str) and (table[key] or key == "root"):
+                path = Path(os.path.expandvars(table[key])).expanduser()
+                table[key] = str((folder / path).resolve())
 
 
 # ----------------------------------------------------------------------- names

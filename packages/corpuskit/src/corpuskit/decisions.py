@@ -22,6 +22,7 @@ from corpuskit.objects import Key, Store, libraries
 from corpuskit.pairs import Candidate
 from corpuskit.recordings import Facts, load_levels, object_names
 from corpuskit.statistics import moments
+from corpuskit.tiers import HandTiers
 from corpuskit.versions import Side
 
 __all__ = ["Aligned", "Segmented", "align_pair", "alignment_key", "segment"]
@@ -39,6 +40,7 @@ class Segmented:
     levels: str
     features: str
     segmentation: silence.Segmentation | None  # None when the recording has a problem
+    hand: HandTiers | None = None  # where the segmentation is a hand's, not the thresholds'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +63,12 @@ def segment(
     settings: DatasetConfig,
     facts: Facts,
     f0_range: tuple[float, float] | None = None,
+    hand: HandTiers | None = None,
 ) -> Segmented | None:
     """Decide what is kept of a measured recording; None when its objects are not whole.
 
-    `f0_range` (Hz) is the speaker's, as in `features.for_voice`.
+    `f0_range` (Hz) is the speaker's, as in `features.for_voice`. What a hand decided
+    overrules the thresholds; where both agree, nothing is by hand.
     """
     if facts.problem:
         return Segmented(facts=facts, levels="", features="", segmentation=None)
@@ -75,11 +79,14 @@ def segment(
         return None
     if not store.sound(features):
         return None
+    automatic = silence.analyse(curve, settings.silence)
+    corrected = hand is not None and hand.segmentation != automatic
     return Segmented(
         facts=facts,
         levels=levels,
         features=features,
-        segmentation=silence.analyse(curve, settings.silence),
+        segmentation=hand.segmentation if hand is not None else automatic,
+        hand=hand if corrected else None,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from corpuskit.config import DatasetConfig
 from corpuskit.tables import counted
+from corpuskit.tiers import HandTiers
 from corpuskit.totals import silent_seconds, speech_seconds
 from corpuskit.versions import Pair, Side, Version, portable
 
@@ -24,10 +25,11 @@ __all__ = [
     "PairChange",
     "SettingChange",
     "diff_settings",
+    "diff_tiers",
     "diff_versions",
 ]
 
-ASPECTS = ("audio", "features", "trim", "silence", "phrases", "durations", "split")
+ASPECTS = ("audio", "features", "tiers", "trim", "silence", "phrases", "durations", "split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class Difference:
     after: str
     identical: bool  # same fingerprint
     settings: tuple[SettingChange, ...]
+    tiers: Mapping[str, str]  # recordings corrected by hand otherwise -> added, removed, changed
     added: tuple[str, ...]  # pair ids
     removed: tuple[str, ...]
     changed: tuple[PairChange, ...]  # largest first
@@ -102,6 +105,16 @@ def diff_settings(before: DatasetConfig, after: DatasetConfig) -> tuple[SettingC
     )
 
 
+def diff_tiers(before: Mapping[str, HandTiers], after: Mapping[str, HandTiers]) -> dict[str, str]:
+    """Say which recordings a hand decided otherwise: "added", "removed" or "changed"."""
+    told = {}
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            told[name] = "added" if old is None else "removed" if new is None else "changed"
+    return told
+
+
 def _flatten(value: Any, key: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {key: value}
@@ -114,7 +127,8 @@ def _flatten(value: Any, key: str = "") -> dict[str, Any]:
 def diff_versions(before: Version, after: Version) -> Difference:
     """Compare two versions pair by pair."""
     old, new = ({pair.id: pair for pair in version.pairs} for version in (before, after))
-    compare = _Comparison(before, after)
+    tiers = diff_tiers(before.tiers, after.tiers)
+    compare = _Comparison(before, after, tiers)
     common = sorted(old.keys() & new.keys())
     changes = [
         change for name in common if (change := compare.pair(old[name], new[name])) is not None
@@ -129,21 +143,23 @@ def diff_versions(before: Version, after: Version) -> Difference:
         after=after.name,
         identical=before.fingerprint == after.fingerprint,
         settings=settings,
+        tiers=tiers,
         added=tuple(added),
         removed=tuple(removed),
         changed=tuple(changes),
         unchanged=len(common) - len(changes),
         aspects={aspect: counts[aspect] for aspect in ASPECTS if counts[aspect]},
         totals=totals,
-        sentence=_sentence(settings, added, removed, changes, totals),
+        sentence=_sentence(settings, tiers, added, removed, changes, totals),
     )
 
 
 class _Comparison:
     """Compares pairs of two versions, which may have different frame grids."""
 
-    def __init__(self, before: Version, after: Version) -> None:
+    def __init__(self, before: Version, after: Version, tiers: Mapping[str, str]) -> None:
         self._versions = (before, after)
+        self._by_hand = tiers
         self._digests: tuple[dict[str, str], ...] | None = None
         self._second = tuple(
             v.settings.features.hop_length / v.settings.audio.rate for v in self._versions
@@ -182,6 +198,9 @@ class _Comparison:
 
     def _features(self, old: Pair, new: Pair) -> bool:
         return not self._audio(old, new) and any(a.object != b.object for a, b in _sides(old, new))
+
+    def _tiers(self, _: Pair, new: Pair) -> bool:
+        return new.source.recording in self._by_hand or new.target.recording in self._by_hand
 
     def _trim(self, old: Pair, new: Pair) -> bool:
         return any(a.samples != b.samples for a, b in _sides(old, new))
@@ -255,6 +274,7 @@ def _totals(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Me
 
 def _sentence(
     settings: Sequence[SettingChange],
+    tiers: Mapping[str, str],
     added: Sequence[str],
     removed: Sequence[str],
     changes: Sequence[PairChange],
@@ -266,6 +286,8 @@ def _sentence(
         more = f" and {len(settings) - 4} more" if len(settings) > 4 else ""
         verb = "setting differs" if len(settings) == 1 else "settings differ"
         parts.append(f"{len(settings)} {verb}: {shown}{more}")
+    if tiers:
+        parts.append(f"{counted(len(tiers), 'recording')} corrected by hand otherwise")
     if added or removed:
         parts.append(f"{counted(len(added), 'pair')} added, {len(removed):,} removed")
     effects = _effects(totals) if changes or added or removed else []

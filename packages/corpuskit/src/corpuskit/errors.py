@@ -4,6 +4,7 @@
       BadSetting              a configuration key or option value cannot be used
       UnknownName             a version (or tag, or speaker) that does not exist
       BadAudio                a recording that cannot be measured
+      BadLabels               a label file or TextGrid that cannot be read or contradicts itself
       BadVersion              a stored version or object that is damaged
       Refused                 a request that would overwrite or escape something
       CheckFailed             a check that was asked for did not hold (exit 1, not 2)
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BadAudio",
+    "BadLabels",
     "BadSetting",
     "BadVersion",
     "CheckFailed",
@@ -52,6 +54,10 @@ class UnknownName(CorpuskitError):
 
 class BadAudio(CorpuskitError):
     """A recording that cannot be measured; `problem` is the reason it is set aside with."""
+
+
+class BadLabels(CorpuskitError):
+    """A label file or TextGrid that cannot be read, or contradicts itself or its recording."""
 
 
 class BadVersion(CorpuskitError):

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from corpuskit import features, silence
-from corpuskit.audio import Sound, decode, digest, resample
+from corpuskit.audio import Sound, decode, digest, header, resample
 from corpuskit.config import AudioConfig, FeatureConfig
 from corpuskit.errors import BadAudio, BadVersion, CorpuskitError
 from corpuskit.files import canonical, write_file
 from corpuskit.layouts import Clip
 from corpuskit.objects import Store, libraries
 
-__all__ = ["Facts", "Index", "clip_samples", "load_levels", "measure", "object_names"]
+__all__ = ["Facts", "Index", "clip_samples", "load_levels", "measure", "object_names", "promised"]
 
 DECODE_VERSION = 1  # raise when decoding gives other samples or other reasons
 _SETTLED = 2_000_000_000  # ns; a file changed this recently may change again unnoticed
@@ -78,12 +78,28 @@ def measure(
     return facts, made
 
 
+def promised(path: Path, clip: Clip | None = None) -> Facts:
+    """Return the facts a file's header promises of a recording: no digest, nothing decoded."""
+    try:
+        read = header(path)
+    except BadAudio as error:
+        return Facts(problem=error.problem)
+    first, stop = _clip_span(clip, read.samples, read.rate)
+    return Facts(rate=read.rate, samples=max(0, stop - first))
+
+
 def _clipped(sound: Sound, clip: Clip | None) -> Sound:
     if clip is None:
         return sound
-    total = len(sound.samples)
-    first, stop = (total if end is None else end * sound.rate // 1000 for end in clip)
-    return sound.cut(first, min(stop, total))
+    return sound.cut(*_clip_span(clip, len(sound.samples), sound.rate))
+
+
+def _clip_span(clip: Clip | None, total: int, rate: int) -> tuple[int, int]:
+    """Return (first sample, one past the last) of a clip of a file of `total` samples."""
+    if clip is None:
+        return 0, total
+    first, stop = (total if end is None else end * rate // 1000 for end in clip)
+    return first, min(stop, total)
 
 
 def clip_samples(clip: Clip | None, facts: Facts) -> tuple[int, int] | None:

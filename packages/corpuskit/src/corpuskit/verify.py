@@ -88,7 +88,11 @@ def _fingerprint(version: Version) -> Iterator[Problem]:
 
     durations = [version.durations(pair) for pair in version.pairs]
     found = fingerprint(
-        version.settings, version.recordings, version.pairs, np.concatenate(durations)
+        version.settings,
+        version.recordings,
+        version.pairs,
+        np.concatenate(durations),
+        version.tiers.values(),
     )
     if found != version.fingerprint:
         yield Problem(what=f"the fingerprint is {found[:12]}, not {version.fingerprint[:12]}")

@@ -4,6 +4,7 @@
     versions/NAME/manifest.jsonl        one used pair a line, sorted by id
     versions/NAME/recordings.jsonl      one recording a line, used or set aside with a reason
     versions/NAME/set_aside.jsonl       one candidate pair that is not used a line, with a reason
+    versions/NAME/tiers.jsonl           one recording corrected by hand a line, with its decisions
     versions/NAME/arrays.safetensors    durations of all pairs, end to end, and alignment costs
 
 The fingerprint covers inputs (audio digests), settings and decisions, and nothing of
@@ -32,6 +33,7 @@ from corpuskit.features import Features
 from corpuskit.files import canonical, publish_folder, temporary_folder, write_file
 from corpuskit.objects import Store
 from corpuskit.statistics import SideStatistics, Statistics
+from corpuskit.tiers import HandTiers
 
 __all__ = [
     "SCHEMA",
@@ -160,6 +162,12 @@ class Version:
         return tuple(SetAside(**row) for row in _lines(self.folder, "set_aside.jsonl", self.files))
 
     @cached_property
+    def tiers(self) -> Mapping[str, HandTiers]:
+        """What was decided by hand, by recording; used recordings only, sorted by id."""
+        rows = _lines(self.folder, "tiers.jsonl", self.files)
+        return {row["recording"]: HandTiers(**_tuples(row)) for row in rows}
+
+    @cached_property
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         from safetensors.numpy import load
 
@@ -167,7 +175,7 @@ class Version:
 
     def whole(self) -> Version:
         """Return the version with every file read and checked (BadVersion when damaged)."""
-        _ = self.recordings, self.set_aside, self._arrays
+        _ = self.recordings, self.set_aside, self.tiers, self._arrays
         return self
 
     def durations(self, pair: Pair) -> Int32:
@@ -223,18 +231,21 @@ def fingerprint(
     recordings: Iterable[Recording],
     pairs: Sequence[Pair],
     durations: Int32,
+    tiers: Iterable[HandTiers] = (),
 ) -> str:
     """Return the content hash of a version (64 hex digits).
 
-    It covers the settings without folders, audio digests and F0 ranges of the used recordings and
-    every decision about the pairs; object names stay out, because library versions are
-    part of them.
+    It covers the settings without folders, audio digests and F0 ranges of the used recordings,
+    what a hand decided about them, and every decision about the pairs; object names stay out,
+    because library versions are part of them.
     """
     hasher = hashlib.sha256()
     hasher.update(canonical({"schema": SCHEMA, "settings": portable(settings)}).encode())
     for recording in recordings:
         if recording.state == "used":
             hasher.update(canonical(_input(recording)).encode())
+    for hand in tiers:
+        hasher.update(canonical(["tiers", hand.recording, hand.digest]).encode())
     for pair in pairs:
         hasher.update(canonical(_decisions(pair)).encode())
     hasher.update(durations.astype("<i4").tobytes())
@@ -249,8 +260,9 @@ def _input(recording: Recording) -> list[Any]:
 def portable(settings: DatasetConfig) -> dict[str, Any]:
     """Return the settings that are part of a version: all, with speakers' names for folders."""
     mapping: dict[str, Any] = to_mapping(settings)
+    del mapping["tiers"]
     for corpus in mapping["corpora"].values():
-        del corpus["root"]
+        del corpus["root"], corpus["labels"]
         corpus["speakers"] = sorted(corpus["speakers"])
     return mapping
 
@@ -271,6 +283,7 @@ def write_version(
     recordings: Sequence[Recording],
     set_aside: Sequence[SetAside],
     arrays: Mapping[str, npt.NDArray[Any]],
+    tiers: Sequence[HandTiers] = (),
 ) -> Path:
     """Write and publish a version in one step; returns its folder.
 
@@ -290,6 +303,7 @@ def write_version(
             "manifest.jsonl": _jsonl(pairs),
             "recordings.jsonl": _jsonl(recordings),
             "set_aside.jsonl": _jsonl(set_aside),
+            "tiers.jsonl": _jsonl(tiers),
             "arrays.safetensors": save(dict(arrays)),
         }
         for name, data in contents.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,10 @@ def build(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any setting")
     ] = None,
+    tiers: Annotated[
+        Path | None,
+        typer.Option(help="Folder of TextGrids corrected by hand (from `export --to textgrid`)"),
+    ] = None,
     jobs: JobsOption = None,
     backend: Annotated[
         Literal["loky", "threading"], typer.Option(help="joblib backend for measuring")
@@ -79,6 +84,8 @@ def build(
         "silence.min_silence_len": min_silence_len,
     }
     overrides = [*(settings or ()), *(f"{k}={v}" for k, v in flags.items() if v is not None)]
+    if tiers is not None:
+        overrides.append(f"tiers.folder={json.dumps(str(tiers.absolute()))}")
     where = workspace_of(workspace)
     request = Request(
         name=name,

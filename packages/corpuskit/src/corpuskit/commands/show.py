@@ -32,7 +32,11 @@ def show(
         aside = [to_mapping(row) for row in made.set_aside]
         recordings = [to_mapping(r) for r in made.recordings if r.state != "used"]
         print_json(
-            {**describe(where, name), "set_aside": {"pairs": aside, "recordings": recordings}}
+            {
+                **describe(where, name),
+                "set_aside": {"pairs": aside, "recordings": recordings},
+                "tiers": {recording: hand.digest for recording, hand in made.tiers.items()},
+            }
         )
     else:
         print_lines(version(made))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from corpuskit.diff import Difference, Measure, PairChange
 from corpuskit.tables import counted, table
@@ -15,6 +15,7 @@ def difference(found: Difference, shown: int = 10) -> Iterator[str]:
     yield f"dataset {found.before} -> dataset {found.after}"
     for setting in found.settings:
         yield f"  {setting.key}: {setting.before} -> {setting.after}"
+    yield from _tiers(found.tiers, shown)
     yield (
         f"pairs: {len(found.added):,} added, {len(found.removed):,} removed, "
         f"{len(found.changed):,} changed, {found.unchanged:,} unchanged"
@@ -33,6 +34,13 @@ def difference(found: Difference, shown: int = 10) -> Iterator[str]:
         yield f"largest of {counted(len(found.changed), 'change')}:"
         yield from table(CHANGE_HEADER, [_change_row(change) for change in found.changed[:shown]])
     yield found.sentence
+
+
+def _tiers(tiers: Mapping[str, str], shown: int) -> Iterator[str]:
+    """Name the recordings whose tiers a hand corrected in one version and not so in the other."""
+    for what in ("added", "changed", "removed"):
+        names = [name for name, change in tiers.items() if change == what]
+        yield from _some(f"tiers by hand {what}", names, shown)
 
 
 def _some(what: str, names: Sequence[str], shown: int) -> Iterator[str]:

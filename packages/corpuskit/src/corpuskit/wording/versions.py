@@ -86,6 +86,8 @@ def version(made: Version) -> Iterator[str]:
     yield "settings:"
     for key, value in _flat(made).items():
         yield f"  {key} = {value}"
+    if made.tiers:
+        yield f"tiers corrected by hand: {len(made.tiers):,} recordings: {', '.join(made.tiers)}"
     for text in made.warnings:
         yield f"warning: {text}"
     for aside in made.set_aside:
