@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpuskit.errors import BadLabels, BadSetting
-from corpuskit.files import read_json, write_json
+from corpuskit.files import read_json
 from corpuskit.textgrids import read_textgrid
 from corpuskit.tiers import HandTiers, segmentation_of
 
-__all__ = ["Corrections", "Length", "find_textgrids", "read_corrections", "write_exported"]
+__all__ = ["AUTOMATIC", "SUFFIX", "Corrections", "Length", "find_textgrids", "read_corrections"]
 
 SUFFIX = ".TextGrid"
 AUTOMATIC = "automatic.json"
@@ -122,15 +122,7 @@ def _read(name: str, paths: list[Path], length: Length) -> HandTiers:
         decided = segmentation_of(grid, samples, rate)
     except BadLabels as error:
         raise BadLabels(f"{paths[0]}: {error.problem}") from None
-    return HandTiers(recording=name, rate=rate, samples=samples, **vars(decided))
-
-
-# ------------------------------------------------------------ what was exported and how
-
-
-def write_exported(folder: Path, automatic: Mapping[str, str]) -> None:
-    """Note the digests of tiers that were exported as the thresholds had decided them."""
-    write_json(folder / AUTOMATIC, {"automatic": dict(automatic)})
+    return HandTiers.of(name, decided, samples, rate)
 
 
 def _exported(folder: Path) -> dict[str, str]:
@@ -138,9 +130,8 @@ def _exported(folder: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        digests = read_json(path)["automatic"]
-        return {str(name): str(digest) for name, digest in digests.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {str(name): str(digest) for name, digest in read_json(path).items()}
+    except (OSError, ValueError, AttributeError):
         raise BadSetting(
             f"{path} is damaged: it tells which TextGrids were edited since their export",
             "remove it, and every TextGrid of the folder counts as edited",

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from corpuskit.errors import BadLabels
 from corpuskit.files import canonical
@@ -47,6 +46,15 @@ class HandTiers:
     stop: int  # one past the last
     silences: tuple[Span, ...]
     breaks: tuple[Span, ...]
+    digest: str  # of all decisions, whatever file they came in
+
+    @classmethod
+    def of(cls, recording: str, segmentation: Segmentation, samples: int, rate: int) -> HandTiers:
+        """Return the segmentation of a recording as a hand's."""
+        digest = tiers_digest(segmentation, samples, rate)
+        return cls(
+            recording=recording, rate=rate, samples=samples, digest=digest, **vars(segmentation)
+        )
 
     @property
     def segmentation(self) -> Segmentation:
@@ -54,11 +62,6 @@ class HandTiers:
         return Segmentation(
             start=self.start, stop=self.stop, silences=self.silences, breaks=self.breaks
         )
-
-    @cached_property
-    def digest(self) -> str:
-        """Identity of the decisions, whatever file they came in."""
-        return tiers_digest(self.segmentation, self.samples, self.rate)
 
 
 def tiers_digest(segmentation: Segmentation, samples: int, rate: int) -> str:

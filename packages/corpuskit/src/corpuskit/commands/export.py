@@ -15,6 +15,7 @@ from corpuskit.console import (
     WorkspaceOption,
     print_json,
     say,
+    warn,
     workspace_of,
 )
 
@@ -39,7 +40,7 @@ def export(
     """Write a dataset version to the folder OUT in the form another program reads."""
     from corpuskit.engine import job_count
     from corpuskit.exports.registry import Exported, export
-    from corpuskit.exports.request import SPLITS, Means
+    from corpuskit.exports.request import SPLITS, Means, Note
     from corpuskit.versions import open_version
     from corpuskit.wording.export import closing
 
@@ -48,7 +49,9 @@ def export(
     version = open_version(workspace_of(workspace), name)
     with progress_bars(quiet=quiet) as show:
         for event in export(version, form, out, means):
-            if not isinstance(event, Exported):
+            if isinstance(event, Note):
+                warn(event.text, quiet=quiet)
+            elif not isinstance(event, Exported):
                 show(event.stage, event.done, event.total)
     assert isinstance(event, Exported), "an export ends with Exported"
     if as_json:

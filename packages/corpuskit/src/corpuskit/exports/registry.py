@@ -12,7 +12,8 @@ from pathlib import Path
 from corpuskit.errors import CorpuskitError, Refused, unknown
 from corpuskit.exports.audio import write_audio
 from corpuskit.exports.npy import write_npy
-from corpuskit.exports.request import Means, Progress, Writer
+from corpuskit.exports.request import Means, Note, Progress, Writer
+from corpuskit.exports.textgrid import write_textgrids
 from corpuskit.files import fill_file, publish_folder, remove_leftovers, temporary_folder
 from corpuskit.versions import Version
 
@@ -21,6 +22,7 @@ __all__ = ["FORMATS", "Exported", "export"]
 FORMATS: dict[str, Writer] = {
     "audio": write_audio,
     "npy": write_npy,
+    "textgrid": write_textgrids,
 }
 
 
@@ -34,7 +36,9 @@ class Exported:
     size: int  # bytes
 
 
-def export(version: Version, form: str, out: Path, means: Means) -> Iterator[Progress | Exported]:
+def export(
+    version: Version, form: str, out: Path, means: Means
+) -> Iterator[Progress | Note | Exported]:
     """Write a version to the folder `out` in a format of `FORMATS`; the last event is `Exported`.
 
     Raises

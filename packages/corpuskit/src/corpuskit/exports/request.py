@@ -14,7 +14,17 @@ from corpuskit import engine
 from corpuskit.errors import CorpuskitError, unknown
 from corpuskit.versions import Pair, Recording, Side, Version
 
-__all__ = ["SPLITS", "Means", "Progress", "Writer", "file_name", "in_threads", "need", "used_sides"]
+__all__ = [
+    "SPLITS",
+    "Means",
+    "Note",
+    "Progress",
+    "Writer",
+    "file_name",
+    "in_threads",
+    "need",
+    "used_sides",
+]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -50,8 +60,15 @@ class Progress:
     total: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something the user should read."""
+
+    text: str
+
+
 # Fills an empty folder that nobody else sees yet; the registry gives it its name afterwards.
-Writer = Callable[[Version, Path, Means], Iterator[Progress]]
+Writer = Callable[[Version, Path, Means], Iterator[Progress | Note]]
 
 
 def used_sides(version: Version, pairs: Sequence[Pair]) -> list[tuple[Side, Recording]]:
