@@ -309,7 +309,7 @@ def test_the_command_line_round_trip(desk: Desk) -> None:
     assert corpuskit("export", "N2C", "--to", "textgrid", desk.grids, *where).code == 0
     desk.edit("N/utt_001", keep_from(0.25))
     said = corpuskit("build", "N2C_2", "--config", toml, "--tiers", desk.grids, "--jobs", 1, *where)
-    assert (said.code, "1 recording follows the tiers" in said.err) == (0, True)
+    assert (said.code, "corrected by hand: 1 recording\n" in said.err) == (0, True)
     assert "1 recording corrected by hand otherwise" in said.out
     shown = json.loads(corpuskit("show", "N2C_2", "--json", *where).out)
     assert list(shown["tiers"]) == ["N/utt_001"]

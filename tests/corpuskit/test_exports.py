@@ -63,6 +63,7 @@ def test_a_damaged_object_is_named_and_nothing_is_left(form: str, tmp_path: Path
     version = built(tmp_path / "w", settings(corpus.root)).version
     for pair in version.pairs[:1]:
         Store(version.workspace).path(pair.source.object).unlink()
+        Store(version.workspace).path(version.recordings[-1].levels).unlink()
         version.source_path(version.recordings[-1]).unlink()
     before = sorted(tmp_path.iterdir())
 

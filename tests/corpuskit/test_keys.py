@@ -49,6 +49,7 @@ TABLE: dict[str, list[tuple[tuple[str, ...], set[str]]]] = {
             DECISION,
         ),
     ],
+    "corpora.*.labels": [(("corpora.N2C.labels=MOVED",), NOTHING)],
     "pairs.*.source": [((SWAPPED,), ALIGNMENT)],
     "pairs.*.target": [((SWAPPED,), ALIGNMENT)],
     "pairs.*.both": [(('pairs=[{ source = "N", target = "C", both = true }]',), ALIGNMENT)],
@@ -76,6 +77,7 @@ TABLE: dict[str, list[tuple[tuple[str, ...], set[str]]]] = {
     "align.reduction": [(("align.reduction=2",), ALIGNMENT)],
     "split.dev": [(("split.dev=0",), DECISION)],
     "split.eval": [(("split.eval=0.3",), DECISION)],
+    "tiers.folder": [(("tiers.folder=MOVED",), NOTHING)],  # what is in them: test_corrections.py
 }
 
 

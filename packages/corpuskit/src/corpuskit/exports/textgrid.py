@@ -121,6 +121,8 @@ class _Labels:
         )
         if path is None:
             return (), ""
+        if recording.clip is not None:
+            return (), f"it is a part of its file, and {path} labels the whole"
         try:
             phones = read_labels(path)
             check_against(phones, recording.samples / recording.rate, path)

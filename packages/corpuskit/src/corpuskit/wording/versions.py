@@ -87,7 +87,8 @@ def version(made: Version) -> Iterator[str]:
     for key, value in _flat(made).items():
         yield f"  {key} = {value}"
     if made.tiers:
-        yield f"tiers corrected by hand: {len(made.tiers):,} recordings: {', '.join(made.tiers)}"
+        many = counted(len(made.tiers), "recording")
+        yield f"tiers corrected by hand: {many}: {', '.join(made.tiers)}"
     for text in made.warnings:
         yield f"warning: {text}"
     for aside in made.set_aside:
