@@ -7,13 +7,15 @@ A recording is 1 s long and kept from 0.1 s to 0.9 s, unless a test says otherwi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from corpuskit.config import DatasetConfig, family_of, from_mapping, to_mapping, with_settings
+from corpuskit.inventory import Inventory
 from corpuskit.statistics import SideStatistics, Statistics
 from corpuskit.totals import totals_of
 from corpuskit.versions import (
@@ -24,6 +26,7 @@ from corpuskit.versions import (
     Side,
     Version,
     fingerprint,
+    objects_of,
     open_version,
     write_version,
 )
@@ -163,8 +166,18 @@ def version(
         "warnings": list(warnings),
     }
     arrays = {"durations": flat, "cost": np.zeros(len(placed), dtype=np.float32)}
-    write_version(workspace, description, placed, everything, set_aside, arrays)
+    stock = _stock(objects_of(placed, everything))
+    write_version(workspace, description, placed, everything, set_aside, arrays, stock)
     return open_version(workspace, name)
+
+
+def _stock(names: Iterable[str]) -> Inventory:
+    """Objects of 100 bytes each; their names, which are words here, are hashed."""
+    rows = sorted(hashlib.sha256(name.encode()).digest() for name in names)
+    return Inventory(
+        names=np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(-1, 32),
+        sizes=np.full(len(rows), 100, dtype=np.int64),
+    )
 
 
 def _placed(

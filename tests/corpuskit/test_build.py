@@ -337,7 +337,14 @@ def test_a_damaged_version_is_never_called_unchanged(
 
 
 @pytest.mark.parametrize(
-    "name", ["version.json", "manifest.jsonl", "recordings.jsonl", "arrays.safetensors"]
+    "name",
+    [
+        "version.json",
+        "manifest.jsonl",
+        "recordings.jsonl",
+        "arrays.safetensors",
+        "objects.safetensors",
+    ],
 )
 def test_a_damaged_sibling_does_not_stand_in_the_way(
     corpus: PairCorpus, tmp_path: Path, settled: None, name: str

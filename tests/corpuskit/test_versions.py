@@ -236,7 +236,14 @@ def read_all(workspace: Path) -> Version:
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.jsonl", "recordings.jsonl", "set_aside.jsonl", "arrays.safetensors"]
+    "name",
+    [
+        "manifest.jsonl",
+        "recordings.jsonl",
+        "set_aside.jsonl",
+        "arrays.safetensors",
+        "objects.safetensors",
+    ],
 )
 def test_a_damaged_file_is_never_read(made: Version, tmp_path: Path, name: str) -> None:
     path, draw = made.folder / name, random.Random(name)
@@ -392,7 +399,7 @@ def test_the_fingerprint_is_the_stated_hash() -> None:
     for part in (row, row["source"], row["target"]):
         for name in OUTSIDE:
             part.pop(name, None)
-    stated = line({"schema": 2, "settings": portable(settings())})
+    stated = line({"schema": SCHEMA, "settings": portable(settings())})
     stated += line([first.source.recording, recording(first.source).digest, None])
     stated += line(row) + b"\1\0\0\0\2\0\0\0"
 

@@ -11,6 +11,7 @@ import pytest
 from corpuskit.build import Built, Planned
 from corpuskit.config import to_mapping
 from corpuskit.diff import diff_versions
+from corpuskit.inventory import DiskUse
 from corpuskit.verify import Checked, Problem
 from corpuskit.versions import SetAside, Version, describe
 from corpuskit.wording import build as wording_of_build
@@ -109,9 +110,14 @@ def test_a_dry_run_says_what_would_be_measured() -> None:
 
 
 def test_a_row_of_the_list(made: Version) -> None:
-    row = wording_of_versions.version_row(describe(made.workspace, "N2C_4"))
+    row = wording_of_versions.version_row(
+        describe(made.workspace, "N2C_4"), DiskUse(files=900_000, own=4_100_000, shared=12_000)
+    )
 
-    assert row == ["N2C_4", "3", "2", "1", "0", "4.2 s", "1.67", made.fingerprint[:12]]
+    assert row == [
+        *("N2C_4", "3", "2", "1", "0", "4.2 s", "1.67", made.fingerprint[:12]),
+        *("5.0 MB", "12.0 kB"),
+    ]
     assert len(row) == len(wording_of_versions.VERSION_HEADER)
 
 

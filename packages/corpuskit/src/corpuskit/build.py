@@ -9,6 +9,7 @@ nothing half-written and the next one goes on from what is whole.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -34,7 +35,9 @@ from corpuskit.diff import Difference, diff_settings, diff_tiers, diff_versions
 from corpuskit.errors import BadVersion, CorpuskitError, Refused, UnknownName
 from corpuskit.features import for_voice
 from corpuskit.files import remove_leftovers
-from corpuskit.layouts import Found, scan
+from corpuskit.inventory import take_stock
+from corpuskit.layouts import Found, Scan, scan
+from corpuskit.locks import at_work
 from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
 from corpuskit.recordings import Facts, Index, measure, object_names, promised, stamp_of
@@ -50,6 +53,7 @@ from corpuskit.versions import (
     Version,
     fingerprint,
     list_versions,
+    objects_of,
     open_version,
     write_version,
 )
@@ -139,6 +143,16 @@ def build(request: Request) -> Iterator[Event]:
     for text in scanned.warnings:
         yield Note(text=text)
 
+    # From here on the build relies on what the store holds, of which a cleaning knows nothing.
+    with contextlib.nullcontext() if request.dry_run else at_work(request.workspace):
+        yield from _made(request, scanned, wanted, jobs)
+
+
+def _made(
+    request: Request, scanned: Scan, wanted: Sequence[Candidate], jobs: int
+) -> Iterator[Event]:
+    """Measure, align and write."""
+    settings = request.settings
     hands = yield from _read_hands(request, wanted)
     segmented: dict[str, Segmented] = {}
     unmeasured = yield from _segment_known(request, wanted, hands, segmented, jobs)
@@ -406,8 +420,11 @@ def _finish(
             "durations": durations,
             "cost": np.array([aligned[pair.id].cost for pair in pairs], dtype=np.float32),
         }
+        stock = take_stock(Store(request.workspace), objects_of(pairs, recordings))
         try:
-            write_version(request.workspace, description, pairs, recordings, aside, arrays, tiers)
+            write_version(
+                request.workspace, description, pairs, recordings, aside, arrays, stock, tiers
+            )
         except Refused:
             if request.name not in list_versions(request.workspace):
                 raise  # a folder of that name that is no version

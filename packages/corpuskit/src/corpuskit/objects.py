@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,24 @@ class Store:
         except (BadVersion, OSError):
             return False
         return hasher.hexdigest() == expected and _named(header) == name
+
+    def size(self, name: str) -> int:
+        """Return an object's size in bytes, 0 if it is missing."""
+        try:
+            return os.stat(self._location(name)).st_size  # noqa: PTH116 - hot path
+        except OSError:
+            return 0
+
+    def header(self, name: str) -> dict[str, Any]:
+        """Return the key an object says it has, unchecked; empty when it says none."""
+        try:
+            with open(self._location(name), "rb") as file:  # noqa: PTH123 - hot path
+                length = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(min(length, _CHUNK)))
+            parts: dict[str, Any] = json.loads(header["__metadata__"]["key"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return parts if isinstance(parts, dict) else {}
 
     def folders(self) -> list[Path]:
         """Return the folders that hold objects, sorted."""

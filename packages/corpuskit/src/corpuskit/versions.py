@@ -6,6 +6,7 @@
     versions/NAME/set_aside.jsonl       one candidate pair that is not used a line, with a reason
     versions/NAME/tiers.jsonl           one recording corrected by hand a line, with its decisions
     versions/NAME/arrays.safetensors    durations of all pairs, end to end, and alignment costs
+    versions/NAME/objects.safetensors   names and sizes of the objects it rests on
 
 The fingerprint covers inputs (audio digests), settings and decisions, and nothing of
 time, path or machine. `docs/version-format.md` describes every field.
@@ -31,6 +32,7 @@ from corpuskit.config import DatasetConfig, check_name, family_of, from_mapping,
 from corpuskit.errors import BadVersion, CorpuskitError, unknown
 from corpuskit.features import Features
 from corpuskit.files import canonical, publish_folder, temporary_folder, write_file
+from corpuskit.inventory import DiskUse, Inventory, use_of
 from corpuskit.objects import Store
 from corpuskit.statistics import SideStatistics, Statistics
 from corpuskit.tiers import HandTiers
@@ -42,8 +44,11 @@ __all__ = [
     "SetAside",
     "Side",
     "Version",
+    "disk_use",
     "fingerprint",
+    "inventory",
     "list_versions",
+    "objects_of",
     "open_version",
     "portable",
     "write_version",
@@ -176,6 +181,7 @@ class Version:
     def whole(self) -> Version:
         """Return the version with every file read and checked (BadVersion when damaged)."""
         _ = self.recordings, self.set_aside, self.tiers, self._arrays
+        _content(self.folder, "objects.safetensors", self.files)
         return self
 
     def durations(self, pair: Pair) -> Int32:
@@ -283,11 +289,13 @@ def write_version(
     recordings: Sequence[Recording],
     set_aside: Sequence[SetAside],
     arrays: Mapping[str, npt.NDArray[Any]],
+    stock: Inventory,
     tiers: Sequence[HandTiers] = (),
 ) -> Path:
     """Write and publish a version in one step; returns its folder.
 
-    `description` is version.json without `files` and `digest`.
+    `description` is version.json without `files` and `digest`; `stock` lists the objects that
+    `objects_of` names.
 
     Raises
     ------
@@ -305,6 +313,7 @@ def write_version(
             "set_aside.jsonl": _jsonl(set_aside),
             "tiers.jsonl": _jsonl(tiers),
             "arrays.safetensors": save(dict(arrays)),
+            "objects.safetensors": save({"names": stock.names, "sizes": stock.sizes}),
         }
         for name, data in contents.items():
             write_file(folder / name, data)
@@ -317,6 +326,32 @@ def write_version(
         final = versions / str(description["name"])
         publish_folder(folder, final)
     return final
+
+
+def objects_of(pairs: Iterable[Pair], recordings: Iterable[Recording]) -> set[str]:
+    """Return the names of all objects a version rests on."""
+    names = {name for each in recordings for name in (each.levels, each.features) if name}
+    for pair in pairs:
+        names.update((pair.source.object, pair.target.object, pair.alignment))
+    return names
+
+
+def inventory(workspace: Path, name: str) -> Inventory:
+    """Read which objects a version rests on, without its manifest (BadVersion when damaged)."""
+    from safetensors.numpy import load
+
+    folder = workspace / "versions" / name
+    arrays = load(_content(folder, "objects.safetensors", describe(workspace, name)["files"]))
+    return Inventory(names=arrays["names"], sizes=arrays["sizes"])
+
+
+def disk_use(workspace: Path, stocks: Mapping[str, Inventory]) -> dict[str, DiskUse]:
+    """Tell the bytes of versions: their files, objects of their own, objects they share."""
+    files = {
+        name: sum(path.stat().st_size for path in (workspace / "versions" / name).iterdir())
+        for name in stocks
+    }
+    return use_of(stocks, files)
 
 
 def written(description: Mapping[str, Any]) -> bytes:
@@ -397,7 +432,7 @@ def describe(workspace: Path, name: str) -> dict[str, Any]:
         raise _broken(name, "version.json cannot be read") from None
     if schema != SCHEMA:
         raise BadVersion(
-            f"dataset {name} has schema {schema}, this release reads {SCHEMA}",
+            f"version.json of dataset {name} has schema {schema}, this release reads {SCHEMA}",
             "build it again under a new name",
         )
     if not whole:

@@ -43,7 +43,8 @@ def write_audio(version: Version, out: Path, means: Means) -> Iterator[Progress]
     task = functools.partial(_write_recording, version, out)
     for done, _ in in_threads(task, sides, means):
         yield Progress(stage="audio", done=done, total=len(sides))
-    fill_file(out / "pairs.csv", _table(pairs, paths))
+    texts = {recording.id: recording.text for _, recording in sides}
+    fill_file(out / "pairs.csv", _table(pairs, paths, texts))
 
 
 def _path(recording: Recording) -> str:
@@ -55,7 +56,7 @@ def _write_recording(version: Version, out: Path, used: tuple[Side, Recording]) 
     fill_file(out / _path(recording), cut(version, side, recording).wav())
 
 
-def _table(pairs: Sequence[Pair], paths: dict[str, str]) -> bytes:
+def _table(pairs: Sequence[Pair], paths: dict[str, str], texts: dict[str, str]) -> bytes:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -72,7 +73,7 @@ def _table(pairs: Sequence[Pair], paths: dict[str, str]) -> bytes:
                 paths[target.recording],
                 f"{source.kept_seconds:.6f}",
                 f"{target.kept_seconds:.6f}",
-                "",
+                texts[target.recording] or texts[source.recording],
             ]
         )
     return text.getvalue().encode()

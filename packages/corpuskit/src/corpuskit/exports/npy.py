@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +48,9 @@ def write_npy(version: Version, out: Path, means: Means) -> Iterator[Progress]:
     for done, pair in enumerate(pairs, start=1):
         _save(out / "duration" / _duration_name(pair), version.durations(pair))
         yield Progress(stage="durations", done=done, total=len(pairs))
+    texts = {recording.id: recording.text for _, recording in sides}
     for split, listed in LISTS.items():
-        lines = [f"{_line(pair)}\n" for pair in pairs if pair.split == split]
+        lines = [f"{_line(pair, texts)}\n" for pair in pairs if pair.split == split]
         fill_file(out / listed, "".join(lines).encode())
     numbers = {speaker: number for number, speaker in enumerate(version.speakers)}
     _write_json(out / "speakers.json", numbers)
@@ -81,8 +82,10 @@ def _duration_name(pair: Pair) -> str:
     return f"{speakers}-duration-{file_name(pair.sentence)}.npy"
 
 
-def _line(pair: Pair) -> str:
-    return f"{file_name(pair.sentence)}|{pair.source.speaker}|{pair.target.speaker}|"
+def _line(pair: Pair, texts: Mapping[str, str]) -> str:
+    text = texts[pair.target.recording] or texts[pair.source.recording]
+    told = " ".join(text.replace("|", " ").split())  # the reader splits lines and columns
+    return f"{file_name(pair.sentence)}|{pair.source.speaker}|{pair.target.speaker}|{told}"
 
 
 def _stats(pairs: Iterable[Pair], ranges: dict[str, tuple[Range, Range]]) -> dict[str, list[float]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from corpuskit.audio import decode, digest
+from corpuskit.audio import digest
 from corpuskit.errors import BadAudio, CorpuskitError
 from corpuskit.versions import Recording, Side, Version
 
@@ -57,11 +57,12 @@ def cut(version: Version, side: Side, recording: Recording) -> Cut:
 
     path = version.source_path(recording)
     try:
-        if digest(decode(path)) != recording.digest:
+        if digest(version.sound(recording)) != recording.digest:
             raise BadAudio("holds other samples than when the dataset was built")
         subtype = soundfile.info(path).subtype
         dtype, exact = _EXACT.get(subtype, _COMPRESSED)
-        start, stop = side.samples
+        first = recording.clip[0] if recording.clip else 0
+        start, stop = (first + each for each in side.samples)
         frames, rate = soundfile.read(path, stop - start, start, dtype=dtype, always_2d=True)
     except (BadAudio, soundfile.LibsndfileError) as error:
         problem = error.problem if isinstance(error, BadAudio) else str(error)

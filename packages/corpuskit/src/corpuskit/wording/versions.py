@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from corpuskit.tables import counted, length, table
+from corpuskit.inventory import DiskUse
+from corpuskit.tables import counted, length, size, table
 from corpuskit.versions import Version
 
 __all__ = ["VERSION_HEADER", "effects", "splits", "version", "version_row"]
@@ -49,11 +50,14 @@ def _speakers(made: Version, side: str) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{len(names)} speakers"
 
 
-VERSION_HEADER = ["dataset", "pairs", *SPLITS, "speech", "phrases", "fingerprint"]
+VERSION_HEADER = [
+    *("dataset", "pairs", *SPLITS, "speech", "phrases", "fingerprint"),
+    *("own disk", "shared disk"),
+]
 
 
-def version_row(description: Mapping[str, Any]) -> list[str]:
-    """Return a version's row in `list`, from version.json alone."""
+def version_row(description: Mapping[str, Any], disk: DiskUse) -> list[str]:
+    """Return a version's row in `list`; own disk is what removing the version would free."""
     totals = description["totals"]
     speech = totals["source"]["speech_seconds"] + totals["target"]["speech_seconds"]
     return [
@@ -63,6 +67,8 @@ def version_row(description: Mapping[str, Any]) -> list[str]:
         length(speech),
         f"{totals['phrases']['per_utterance']:.2f}",
         description["fingerprint"][:12],
+        size(disk.files + disk.own),
+        size(disk.shared),
     ]
 
 

@@ -1,0 +1,82 @@
+"""Who is at work in a workspace: any number of builds, or one cleaning.
+
+A lock of the operating system on `workspace/.lock`: it goes with its process, however that
+ends, and reaches across machines where the shared file system carries locks (NFS does).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from corpuskit.errors import CorpuskitError, Refused
+
+__all__ = ["alone", "at_work"]
+
+_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+@contextlib.contextmanager
+def at_work(workspace: Path) -> Iterator[None]:
+    """Keep objects from being cleaned away while something relies on them; waits for a cleaning.
+
+    A place that cannot be written or knows no locks is no reason to stop: a build says itself
+    what it cannot write, and cleaning refuses where there are no locks.
+    """
+    descriptor = _opened(workspace)
+    try:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(workspace: Path) -> Iterator[None]:
+    """Be the only one at work.
+
+    Raises
+    ------
+    Refused
+        Something is at work.
+    CorpuskitError
+        The file system knows no locks, so that cannot be known.
+
+    """
+    descriptor = _opened(workspace)
+    if descriptor is None:
+        raise CorpuskitError(f"cannot write {workspace}", "cleaning needs to write there")
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise _refusal(workspace, error) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(workspace: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        workspace.mkdir(parents=True, exist_ok=True)
+        return os.open(workspace / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    return None
+
+
+def _refusal(workspace: Path, error: OSError) -> CorpuskitError:
+    if error.errno in _WITHOUT_LOCKS:
+        return CorpuskitError(
+            f"{workspace} is on a file system without locks: whether a build runs is not known",
+            "copy the versions you need to another workspace instead",
+        )
+    return Refused(
+        f"a build is running in {workspace}, and what it needs cannot be known yet",
+        "try again when it has ended",
+    )
