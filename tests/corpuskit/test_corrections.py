@@ -261,7 +261,7 @@ def test_bad_textgrids_stop_before_anything_is_measured(desk: Desk) -> None:
         BadSetting, match=r"1 TextGrid cannot be used.*\n.*C/utt_001.TextGrid: goes"
     ):
         desk.by_hand("N2C_2")
-    assert not desk.workspace.exists()
+    assert not (desk.workspace / "objects").exists()
 
 
 def test_textgrids_of_no_recording_are_named(desk: Desk) -> None:

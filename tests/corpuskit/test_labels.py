@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpuskit.errors import BadLabels
-from corpuskit.labels import LabelFinder, Phone, check_against, labels_beside, read_labels
+from corpuskit.labels import LabelFinder, Phone, Place, check_against, labels_beside, read_labels
 
 CONTEXT = "/A:-3+1+7/B:xx-xx_xx/C:02_xx+xx/D:13+xx_xx/E:xx_xx!xx_xx-xx/F:7_4#0_xx@1_5|1_23"
 HTS = f"""0 3125000 xx^xx-sil+m=i{CONTEXT}
@@ -122,31 +122,52 @@ def test_labels_lie_beside_or_as_in_jvs(tmp_path: Path) -> None:
     assert labels_beside(wav) == beside
 
 
+def found(folder: Path, *places: tuple[str, str]) -> dict[str, Path | None]:
+    """The label file of each (speaker, path below the root), looked up in a folder."""
+    listed = [Place(recording=path, relative=path, speaker=speaker) for speaker, path in places]
+    finder = LabelFinder(folder, listed)
+    return {path: finder.of(path, folder / "no" / "where.wav") for _, path in places}
+
+
 def test_a_folder_of_labels_is_searched_by_stem(tmp_path: Path) -> None:
-    one = lab(tmp_path / "lab" / "basic5000", HTS, "B_0001.lab")
-    finder = LabelFinder(tmp_path / "lab")
-    wav = tmp_path / "jsut" / "basic5000" / "wav" / "B_0001.wav"
-    assert finder.of(wav, "basic5000/wav/B_0001.wav", "jsut", alone=True) == one
-    assert finder.of(wav.with_name("B_0002.wav"), "basic5000/wav/x", "jsut", alone=True) is None
+    one = lab(tmp_path / "basic5000" / "lab", HTS, "B_0001.lab")
+    first, second = "basic5000/wav/B_0001.wav", "basic5000/wav/B_0002.wav"
+    assert found(tmp_path, ("jsut", first), ("jsut", second)) == {first: one, second: None}
 
 
 def test_of_several_label_files_the_one_in_folders_of_the_same_name_is_taken(
     tmp_path: Path,
 ) -> None:
-    one = lab(tmp_path / "lab" / "one", HTS, "x.lab")
-    two = lab(tmp_path / "lab" / "two", HTS, "x.lab")
-    finder = LabelFinder(tmp_path / "lab")
-    wav = tmp_path / "x.wav"
-    assert finder.of(wav, "two/x.wav", "s", alone=True) == two
-    assert finder.of(wav, "one/x.wav", "s", alone=True) == one
-    assert finder.of(wav, "three/x.wav", "s", alone=True) is None  # nothing tells which
+    one = lab(tmp_path / "one", HTS, "x.lab")
+    two = lab(tmp_path / "two", HTS, "x.lab")
+    assert found(tmp_path, ("s", "two/x.wav")) == {"two/x.wav": two}
+    assert found(tmp_path, ("s", "one/x.wav")) == {"one/x.wav": one}
+    assert found(tmp_path, ("s", "three/x.wav")) == {"three/x.wav": None}  # nothing tells which
 
 
 def test_another_speakers_labels_are_not_taken(tmp_path: Path) -> None:
-    mine = lab(tmp_path / "lab" / "N", HTS, "x.lab")
-    finder = LabelFinder(tmp_path / "lab")
-    assert finder.of(tmp_path / "x.wav", "source/x.wav", "N", alone=False) == mine
-    assert finder.of(tmp_path / "x.wav", "target/x.wav", "C", alone=False) is None
+    mine = lab(tmp_path / "N", HTS, "x.lab")
+    assert found(tmp_path, ("N", "source/x.wav"), ("C", "target/x.wav")) == {
+        "source/x.wav": mine,
+        "target/x.wav": None,
+    }
+
+
+def test_labels_of_one_style_are_not_anothers(tmp_path: Path) -> None:
+    plain = lab(tmp_path / "jvs001" / "parallel100", JVS, "V_001.lab")
+    other = lab(tmp_path / "jvs002" / "parallel100", JVS, "V_001.lab")
+    places = [
+        ("jvs001", "jvs001/parallel100/wav/V_001.wav"),
+        ("jvs001_whisper", "jvs001/whisper10/wav/V_001.wav"),
+        ("jvs002", "jvs002/parallel100/wav/V_001.wav"),
+    ]
+    assert list(found(tmp_path, *places).values()) == [plain, None, other]
+
+
+def test_labels_that_could_be_either_speakers_are_nobodys(tmp_path: Path) -> None:
+    lab(tmp_path, HTS, "x.lab")
+    both = found(tmp_path, ("N", "source/x.wav"), ("C", "target/x.wav"))
+    assert set(both.values()) == {None}
 
 
 def test_a_missing_folder_of_labels_is_named(tmp_path: Path) -> None:

@@ -14,15 +14,18 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from corpuskit.errors import BadLabels
 from corpuskit.textgrids import TextGrid, read_text, read_textgrid
 
-__all__ = ["LabelFinder", "Phone", "check_against", "labels_beside", "read_labels"]
+__all__ = ["LabelFinder", "Phone", "Place", "check_against", "labels_beside", "read_labels"]
+
+T = TypeVar("T")
 
 UNITS = 10_000_000  # in a second
 SUFFIXES = (".lab", ".textgrid")
@@ -170,55 +173,88 @@ def labels_beside(recording: Path) -> Path | None:
     return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a recording lies in its corpus."""
+
+    recording: str  # id
+    relative: str  # path below the corpus root
+    speaker: str
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its ending, composed."""
+        return _composed(PurePosixPath(self.relative).stem)
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """Names that tell it from recordings of the same stem."""
+        return frozenset({*PurePosixPath(self.relative).parts[:-1], self.speaker})
+
+
 class LabelFinder:
-    """Finds the label file of each recording: in a folder of labels if there is one, or beside it.
+    """Finds the label file of each recording of a corpus: in a folder of labels, or beside it.
 
     A folder of labels is a download of its own (JSUT) with sub-folders of its own, so files
-    are found by their stem. Where speakers share stems, a label file must also lie below
-    a folder of the speaker's name.
+    are found by their stem. Where several recordings or label files share a stem, those
+    belong together that lie below folders of the same names; where that does not tell,
+    none is taken.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """List a folder of labels, at any depth."""
-        self._by_stem: dict[str, list[Path]] = defaultdict(list)
-        self._folder = folder
+    def __init__(self, folder: Path | None = None, places: Iterable[Place] = ()) -> None:
+        """List a folder of labels, at any depth, for all recordings of a corpus.
+
+        Raises
+        ------
+        BadLabels
+            The folder does not exist.
+
+        """
+        self._found: dict[str, Path] = {}
         if folder is None:
             return
         if not folder.is_dir():
             raise BadLabels(f"the folder of labels {folder} does not exist")
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-                self._by_stem[_composed(path.stem)].append(path)
+        files = _label_files(folder)
+        sharing: dict[str, list[Place]] = defaultdict(list)
+        for place in places:
+            if place.stem in files:
+                sharing[place.stem].append(place)
+        for stem, sharers in sharing.items():
+            self._found.update(_matched(files[stem], sharers, folder))
 
-    def of(self, recording: Path, relative: str, speaker: str, *, alone: bool) -> Path | None:
-        """Return the label file of a recording, or None.
+    def of(self, recording: str, path: Path) -> Path | None:
+        """Return the label file of a recording (id, file), or None."""
+        return self._found.get(recording) or labels_beside(path)
 
-        Parameters
-        ----------
-        recording, relative : its file, and that below the corpus root
-        speaker : who speaks
-        alone : whether the corpus has this speaker only
 
-        """
-        candidates = self._by_stem.get(_composed(recording.stem), [])
-        if self._folder is None or not candidates:
-            return labels_beside(recording)
-        if not alone:
-            candidates = [path for path in candidates if speaker in self._folders(path)]
-        ranked = sorted(candidates, key=lambda path: -self._shared(path, relative))
-        if len(ranked) > 1 and self._shared(ranked[0], relative) == self._shared(
-            ranked[1], relative
-        ):
-            return None  # two files, and nothing tells which
-        return ranked[0] if ranked else labels_beside(recording)
+def _label_files(folder: Path) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            files[_composed(path.stem)].append(path)
+    return files
 
-    def _folders(self, path: Path) -> tuple[str, ...]:
-        assert self._folder is not None
-        return path.relative_to(self._folder).parts[:-1]
 
-    def _shared(self, path: Path, relative: str) -> int:
-        """Count the folder names a label file and a recording have in common."""
-        return len(set(self._folders(path)) & set(PurePosixPath(relative).parts[:-1]))
+def _matched(files: Sequence[Path], places: Sequence[Place], top: Path) -> dict[str, Path]:
+    """Give label files to recordings of one stem: each to the other's only best match."""
+    folders = {path: frozenset(path.relative_to(top).parts[:-1]) for path in files}
+
+    def best(own: frozenset[str], others: Mapping[T, frozenset[str]]) -> T | None:
+        scores = {each: len(own & theirs) for each, theirs in others.items()}
+        highest = max(scores.values())
+        winners = [each for each, score in scores.items() if score == highest]
+        return winners[0] if len(winners) == 1 else None
+
+    named = {place.recording: place.folders for place in places}
+    owners = {path: best(own, named) for path, own in folders.items()}
+    result = {}
+    for recording, own in named.items():
+        mine = {path: folders[path] for path, owner in owners.items() if owner == recording}
+        path = best(own, mine) if mine else None
+        if path is not None:
+            result[recording] = path
+    return result
 
 
 def _composed(stem: str) -> str:

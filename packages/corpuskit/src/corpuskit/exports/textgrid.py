@@ -11,6 +11,7 @@ against what the version says.
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from corpuskit.corrections import AUTOMATIC, SUFFIX
 from corpuskit.errors import BadLabels, BadVersion
 from corpuskit.exports.request import Means, Note, Progress, in_threads, used_sides
 from corpuskit.files import canonical, fill_file
-from corpuskit.labels import LabelFinder, Phone, check_against, read_labels
+from corpuskit.labels import LabelFinder, Phone, Place, check_against, read_labels
 from corpuskit.objects import Store
 from corpuskit.recordings import Facts, load_levels
 from corpuskit.silence import Segmentation, analyse
@@ -103,22 +104,19 @@ class _Labels:
 
     def __init__(self, version: Version) -> None:
         self._version = version
-        corpora = version.settings.corpora
+        places: dict[str, list[Place]] = defaultdict(list)
+        for each in version.recordings:
+            place = Place(recording=each.id, relative=each.path, speaker=each.speaker)
+            places[each.corpus].append(place)
         self._finders = {
-            name: LabelFinder(Path(corpus.labels) if corpus.labels else None)
-            for name, corpus in corpora.items()
+            name: LabelFinder(Path(corpus.labels) if corpus.labels else None, places[name])
+            for name, corpus in version.settings.corpora.items()
         }
-        speakers = {(recording.corpus, recording.speaker) for recording in version.recordings}
-        self._alone = {name: sum(corpus == name for corpus, _ in speakers) == 1 for name in corpora}
 
     def of(self, recording: Recording) -> tuple[tuple[Phone, ...], str]:
         """Return a recording's phones (none without labels) and what is wrong with its labels."""
-        path = self._finders[recording.corpus].of(
-            self._version.source_path(recording),
-            recording.path,
-            recording.speaker,
-            alone=self._alone[recording.corpus],
-        )
+        finder = self._finders[recording.corpus]
+        path = finder.of(recording.id, self._version.source_path(recording))
         if path is None:
             return (), ""
         if recording.clip is not None:
