@@ -19,6 +19,7 @@ from corpuskit.commands.check import check
 from corpuskit.commands.demo import demo
 from corpuskit.commands.diff import diff
 from corpuskit.commands.export import export
+from corpuskit.commands.gc import gc
 from corpuskit.commands.list_ import list_
 from corpuskit.commands.show import show
 from corpuskit.commands.verify import verify
@@ -61,6 +62,7 @@ app.command("list")(list_)
 app.command()(show)
 app.command()(verify)
 app.command()(export)
+app.command()(gc)
 app.command()(demo)
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "append_line",
     "canonical",
     "fill_file",
+    "leftovers",
     "publish_folder",
     "read_json",
     "remove_leftovers",
@@ -186,23 +187,30 @@ def publish_folder(temporary: Path, final: Path, *, sync_files: bool = False) ->
         _sync_path(final.parent)
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove what processes of this machine that are no longer alive left half-written.
+def leftovers(folder: Path) -> list[Path]:
+    """Return what processes of this machine that are no longer alive left half-written, sorted.
 
-    Returns the number of entries removed. Leftovers of other machines stay: whether
-    their writers live cannot be known from here.
+    Leftovers of other machines are not among them: whether their writers live cannot be
+    known from here.
     """
     mine = f"{_HIDDEN}{socket.gethostname()}-"
-    removed = 0
+    found = []
     for path in sorted(folder.glob(f"{mine}*")) if folder.is_dir() else []:
         pid = path.name.removeprefix(mine).split("-", 1)[0]
         if pid.isdigit() and not _alive(int(pid)):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-            removed += 1
-    return removed
+            found.append(path)
+    return found
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove the `leftovers` in a folder; returns how many there were."""
+    found = leftovers(folder)
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(found)
 
 
 def _alive(pid: int) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from corpuskit.errors import CorpuskitError, Refused
 
-__all__ = ["alone", "at_work"]
+__all__ = ["alone", "at_work", "is_busy"]
 
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -61,6 +61,21 @@ def alone(workspace: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_busy(workspace: Path) -> bool:
+    """Tell whether something is at work, as far as locks can tell."""
+    try:
+        descriptor = os.open(workspace / ".lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _WITHOUT_LOCKS
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _opened(workspace: Path) -> int | None:

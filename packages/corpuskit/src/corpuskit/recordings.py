@@ -151,7 +151,17 @@ class Index:
     def __init__(self, workspace: Path, corpora: Iterable[str]) -> None:
         """Open the index of a set of corpus roots."""
         name = hashlib.sha256(canonical(sorted(corpora)).encode()).hexdigest()[:16]
-        self._path = workspace / "index" / f"{name}.json"
+        self._open(workspace / "index" / f"{name}.json")
+
+    @classmethod
+    def at(cls, path: Path) -> Index:
+        """Open an index file."""
+        index = cls.__new__(cls)
+        index._open(path)
+        return index
+
+    def _open(self, path: Path) -> None:
+        self._path = path
         self._made_by = {"decode": DECODE_VERSION, **libraries("soundfile", "numpy")}
         self._entries: dict[str, list[Any]] = self._load()
 
@@ -181,14 +191,36 @@ class Index:
 
     def save(self) -> None:
         """Write the index; a disk that refuses costs only the time saved."""
-        text = canonical({"made_by": self._made_by, "entries": self._entries})
-        seal = hashlib.sha256(text.encode()).hexdigest()
         with contextlib.suppress(CorpuskitError):
-            write_file(self._path, f"{seal}\n{text}".encode(), durable=False)
+            write_file(self._path, self.content(), durable=False)
+
+    def content(self) -> bytes:
+        """Return what `save` writes."""
+        text = canonical({"made_by": self._made_by, "entries": self._entries})
+        return f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def forget_outdated(self) -> int:
+        """Drop entries that `get` will never give again; returns how many.
+
+        A file whose whole folder is gone may only be on a disk that is not there today.
+        """
+        outdated = [name for name, entry in self._entries.items() if _outdated(name, entry[0])]
+        for name in outdated:
+            del self._entries[name]
+        return len(outdated)
 
 
 def _entry_name(path: Path, clip: Clip | None) -> str:
     return str(path) if clip is None else f"{path}\0{clip[0]}-{clip[1]}"
+
+
+def _outdated(name: str, stamp: list[int]) -> bool:
+    path = name.split("\0", 1)[0]
+    now = _stamp(path)
+    return now != stamp and (now is not None or Path(path).parent.is_dir())
 
 
 def _stamp(path: Path | str) -> list[int] | None:
