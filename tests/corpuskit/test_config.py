@@ -72,6 +72,12 @@ def test_the_smallest_definition_has_the_labs_settings() -> None:
         ("pairs=[]", "pairs is empty"),
         ("corpora.N2C.speakers={}", "corpora.*.speakers is empty"),
         ("corpora.N2C.layout=jsutt", "corpora.N2C.layout is 'jsutt'"),
+        ("corpora.N2C.layout=jvs", "corpora.*.speakers gives folders, which layout 'jvs' knows"),
+        ('corpora.N2C.speakers=["N"]', "corpora.*.speakers names no folders"),
+        ('corpora.N2C.subsets=["basic5000"]', "but layout 'folder' has no subsets"),
+        ('corpora.N2C.leave_out=["M"]', "corpora.*.leave_out names 'M', who is not in the corpus"),
+        ('pairs=[{ source = [], target = "N" }]', "a source or target that names nobody"),
+        ('pairs=[{ source = "N", target = "C", targets = -1 }]', "pairs.*.targets is -1"),
         ('corpora.N2C.speakers={"../x" = "a"}', "'../x' is not a speaker name"),
         ('pairs=[{ source = "N", target = "N" }]', "pairs pair 'N' with itself"),
         ("audio.rate=7999", "audio.rate is 7999 Hz"),
@@ -105,6 +111,33 @@ def test_values_out_of_bounds_are_refused(setting: str, problem: str) -> None:
         built(setting)
 
     assert problem in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("corpus", "problem", "remedy"),
+    [
+        ({"layout": "jsuts"}, "layout is 'jsuts'", "did you mean 'jsut'?"),
+        ({"layout": "jsut", "subsets": ["basic500"]}, "'basic500'", "did you mean 'basic5000'?"),
+        ({"layout": "jsss", "subsets": ["shortform"]}, "'shortform'", "did you mean 'short-form'?"),
+        ({"layout": "jvs", "leave_out": ["jvs101"]}, "'jvs101'", "did you mean 'jvs100'?"),
+        (
+            {"layout": "jvs", "speakers": ["jvs0001"]},
+            "speakers names 'jvs0001'",
+            "did you mean 'jvs001",
+        ),
+        ({"layout": "jvs", "fault": True}, "'corpora.x.fault'", "did you mean 'corpora.x.faulty'?"),
+    ],
+)
+def test_what_a_layout_has_not_is_told_with_the_nearest_it_has(
+    corpus: dict[str, Any], problem: str, remedy: str
+) -> None:
+    mapping = {"corpora": {"x": {"root": "x", **corpus}}, "pairs": SMALLEST["pairs"]}
+
+    with pytest.raises(BadSetting) as caught:
+        from_mapping(DatasetConfig, mapping, "the test")
+
+    assert problem in str(caught.value)
+    assert remedy in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +212,12 @@ def test_every_line_of_the_documented_definition_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
-def test_every_definition_of_the_house_can_be_read(path: Path) -> None:
+def test_every_definition_of_the_house_can_be_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("JSUT_ROOT", "JSSS_ROOT", "JVS_ROOT"):
+        monkeypatch.setenv(name, "/data")
+
     found = load_dataset(path)
 
     assert found.pairs
@@ -218,6 +256,29 @@ def test_homes_and_variables_in_roots_are_expanded(
 
     assert Path(home.corpora["N2C"].root) == tmp_path / "home" / "N2C"
     assert Path(variable.corpora["N2C"].root) == tmp_path / "corpora" / "N2C"
+
+
+def test_a_variable_that_is_not_set_is_named_unless_the_folder_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    path = written(tmp_path / "N2C.toml")
+    text = path.read_text().replace('"recordings"', '"${NOWHERE}/N2C"')
+    path.write_text(text)
+
+    with pytest.raises(BadSetting, match=r"NOWHERE is not set.*--set corpora\.N2C\.root=DIR"):
+        load_dataset(path)
+    assert load_dataset(path, ["corpora.N2C.root=/data"]).corpora["N2C"].root == "/data"
+    monkeypatch.setenv("NOWHERE", "/data")
+    assert load_dataset(path).corpora["N2C"].root == "/data/N2C"
+
+
+def test_a_dollar_in_the_name_of_a_folder_that_exists_is_no_variable(tmp_path: Path) -> None:
+    (tmp_path / "$recordings").mkdir()
+    path = written(tmp_path / "N2C.toml")
+    path.write_text(path.read_text().replace('"recordings"', '"$recordings"'))
+
+    assert load_dataset(path).corpora["N2C"].root == str(tmp_path / "$recordings")
 
 
 def test_settings_overrule_the_file_and_errors_name_it(tmp_path: Path) -> None:

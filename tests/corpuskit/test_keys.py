@@ -7,6 +7,7 @@ counted as well.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import types
 import typing
@@ -32,10 +33,17 @@ NOTHING: set[str] = set()
 # Levels at which every threshold finds something: the source's room lies at -58 dBFS.
 BASE = ("silence.thresh=-58", "silence.head_thresh=-50")
 SWAPPED = 'pairs=[{ source = "C", target = "N" }]'
+# N and C as two of the five readings of JSUT's repeat500.
+REPEATED = (
+    "corpora.N2C.root=REPEATED",
+    "corpora.N2C.layout=jsut",
+    "corpora.N2C.speakers=[]",
+    'pairs=[{ source = "jsut_set1", target = "jsut_set2" }]',
+)
 # Field: the settings that change it, and exactly which names change. A field without a row fails.
 TABLE: dict[str, list[tuple[tuple[str, ...], set[str]]]] = {
     "corpora.*.root": [(("corpora.N2C.root=MOVED",), NOTHING)],
-    "corpora.*.layout": [],
+    "corpora.*.layout": [(REPEATED, DECISION)],  # the same samples, found in another tree
     "corpora.*.speakers": [
         (
             ("corpora.N2C.root=RENAMED", 'corpora.N2C.speakers={ N = "one", C = "two" }'),
@@ -50,9 +58,14 @@ TABLE: dict[str, list[tuple[tuple[str, ...], set[str]]]] = {
         ),
     ],
     "corpora.*.labels": [(("corpora.N2C.labels=MOVED",), NOTHING)],
+    "corpora.*.subsets": [((*REPEATED, 'corpora.N2C.subsets=["repeat500"]'), DECISION)],
+    "corpora.*.leave_out": [((*REPEATED, 'corpora.N2C.leave_out=["jsut_set3"]'), DECISION)],
+    "corpora.*.faulty": [(("corpora.N2C.faulty=true",), DECISION)],
     "pairs.*.source": [((SWAPPED,), ALIGNMENT)],
     "pairs.*.target": [((SWAPPED,), ALIGNMENT)],
     "pairs.*.both": [(('pairs=[{ source = "N", target = "C", both = true }]',), ALIGNMENT)],
+    "pairs.*.targets": [(('pairs=[{ source = "N", target = "C", targets = 1 }]',), DECISION)],
+    "pairs.*.salt": [(('pairs=[{ source = "N", target = "C", salt = "2" }]',), DECISION)],
     "audio.rate": [(("audio.rate=11025",), FEATURES)],
     "features.n_fft": [(("features.n_fft=512",), FEATURES)],
     "features.hop_length": [(("features.hop_length=80",), FEATURES)],
@@ -116,8 +129,10 @@ class Ground:
     def config(self, *changes: str) -> DatasetConfig:
         mapping = definition(self.place / "corpus", *BASE)
         paths = [
-            change.replace("MOVED", str(self.place / "moved")).replace(
-                "RENAMED", str(self.place / "renamed")
+            functools.reduce(
+                lambda text, name: text.replace(name, str(self.place / name.lower())),
+                ("MOVED", "RENAMED", "REPEATED"),
+                change,
             )
             for change in changes
         ]
@@ -142,6 +157,11 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     shutil.copytree(place / "corpus", place / "moved")
     for old, new in (("source", "one"), ("target", "two")):
         shutil.copytree(place / "corpus" / old, place / "renamed" / new)
+    wavs = place / "repeated" / "repeat500" / "wav"
+    wavs.mkdir(parents=True)
+    for number, side in enumerate(("source", "target"), start=1):
+        for path in (place / "corpus" / side).glob("*.wav"):
+            shutil.copy(path, wavs / f"REPEAT500_set{number}_{path.stem}.wav")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recordings, "_SETTLED", -(10**15))  # the index may remember new files
         config = from_mapping(DatasetConfig, definition(place / "corpus", *BASE), "a test")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from corpuskit.config import PairConfig, SplitConfig
+from corpuskit.config import SplitConfig
 from corpuskit.errors import BadSetting
 from corpuskit.layouts import Found
-from corpuskit.pairs import Candidate, candidates, directions, split_sentences
+from corpuskit.pairs import Candidate, candidates, split_sentences
 
 
 def found(speaker: str, sentence: str, problem: str = "") -> Found:
@@ -36,7 +36,7 @@ def ids(pairs: list[Candidate]) -> list[str]:
 speakers = st.sampled_from("ABCD")
 spoken = st.sets(st.tuples(speakers, st.sampled_from(["s1", "s2", "s3", "s4", "s5"])))
 pairings = st.lists(
-    st.tuples(speakers, speakers, st.booleans()).filter(lambda pair: pair[0] != pair[1]),
+    st.tuples(speakers, speakers).filter(lambda pair: pair[0] != pair[1]),
     min_size=1,
     max_size=5,
 )
@@ -44,13 +44,11 @@ pairings = st.lists(
 
 @given(spoken, pairings)
 def test_a_pair_is_every_sentence_that_both_have_said(
-    said: set[tuple[str, str]], wanted: list[tuple[str, str, bool]]
+    said: set[tuple[str, str]], wanted: list[tuple[str, str]]
 ) -> None:
-    pairs = [PairConfig(source=a, target=b, both=both) for a, b, both in wanted]
+    made = candidates([found(*one) for one in sorted(said)], wanted)
 
-    made = candidates([found(*one) for one in sorted(said)], pairs)
-
-    asked = {(a, b) for a, b, _ in wanted} | {(b, a) for a, b, both in wanted if both}
+    asked = set(wanted)
     expected = {
         f"{a}>{b}/{sentence}"
         for a, b in asked
@@ -63,22 +61,10 @@ def test_a_pair_is_every_sentence_that_both_have_said(
         assert pair.id == f"{pair.source.speaker}>{pair.target.speaker}/{pair.sentence}"
 
 
-def test_every_voice_into_every_other_by_name() -> None:
-    recordings = [found(speaker, "s1") for speaker in "ABC"]
-    pairs = [PairConfig(source="A", target="B", both=True), PairConfig(source="C", target="A")]
-
-    assert directions(pairs) == [("A", "B"), ("B", "A"), ("C", "A")]
-    assert ids(candidates(recordings, pairs)) == ["A>B/s1", "B>A/s1", "C>A/s1"]
-
-
 def test_a_direction_asked_for_twice_is_one() -> None:
-    pairs = [
-        PairConfig(source="A", target="B", both=True),
-        PairConfig(source="B", target="A"),
-        PairConfig(source="A", target="B"),
-    ]
+    recordings = [found(speaker, "s1") for speaker in "ABC"]
 
-    assert directions(pairs) == [("A", "B"), ("B", "A")]
+    assert ids(candidates(recordings, [("A", "B"), ("C", "A"), ("A", "B")])) == ["A>B/s1", "C>A/s1"]
 
 
 def test_what_has_no_partner_or_a_problem_is_in_no_pair() -> None:
@@ -91,8 +77,8 @@ def test_what_has_no_partner_or_a_problem_is_in_no_pair() -> None:
         found("C", "alone"),
     ]
 
-    assert ids(candidates(recordings, [PairConfig(source="A", target="B")])) == ["A>B/good"]
-    assert candidates(recordings, [PairConfig(source="A", target="D")]) == []
+    assert ids(candidates(recordings, [("A", "B")])) == ["A>B/good"]
+    assert candidates(recordings, [("A", "D")]) == []
 
 
 # ---------------------------------------------------------------------------- splits
@@ -136,12 +122,10 @@ def test_neither_order_nor_repetition_matters(sentences: list[str], random) -> N
 def test_a_sentence_is_in_one_split_whichever_voices_say_it() -> None:
     names = [f"s{k:02d}" for k in range(30)]
     counts = SplitConfig(dev=5, eval=5)
-    two = candidates(
-        [found(s, n) for s in "AB" for n in names], [PairConfig(source="A", target="B")]
-    )
+    two = candidates([found(s, n) for s in "AB" for n in names], [("A", "B")])
     many = candidates(
         [found(s, n) for s in "BCDE" for n in names],
-        [PairConfig(source=a, target=b, both=True) for a, b in ("CD", "DE", "BC")],
+        [(way[0], way[1]) for way in ("CD", "DC", "DE", "ED", "BC", "CB")],
     )
 
     splits = [split_sentences((pair.sentence for pair in pairs), counts) for pairs in (two, many)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,7 @@ def test_every_number_of_a_small_version() -> None:
         pair("c", split="eval", source={"length": 32000, "samples": (8000, 24000)}),
     ]
     recordings = [recording(each) for p in pairs for each in (p.source, p.target)]
+    recordings[0] = dataclasses.replace(recordings[0], note="was renamed")
     recordings += [aside("N", "d", "has no partner"), aside("N", "e", "has no partner")]
     recordings += [aside("C", "f", "is an empty file")]
     reasons = [SetAside(pair="N>C/g", reason="source has no voiced frame")]
@@ -35,6 +38,7 @@ def test_every_number_of_a_small_version() -> None:
             "found": 9,
             "used": 6,
             "set_aside": {"has no partner": 2, "is an empty file": 1},
+            "corrected": {"was renamed": 1},
         },
         "pairs": {"candidates": 4, "used": 3, "set_aside": {"source has no voiced frame": 1}},
         "splits": {

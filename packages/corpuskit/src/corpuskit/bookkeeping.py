@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 
 from corpuskit.config import DatasetConfig
 from corpuskit.decisions import Aligned, Segmented
+from corpuskit.directions import directions
 from corpuskit.errors import BadSetting, CheckFailed
 from corpuskit.layouts import Found, Scan
-from corpuskit.pairs import Candidate, directions
+from corpuskit.pairs import Candidate
 from corpuskit.recordings import Facts, clip_samples
 from corpuskit.tables import counted
 from corpuskit.versions import Recording
 
 __all__ = [
-    "check_speakers",
     "check_strict",
     "nothing_left",
     "nothing_to_pair",
@@ -23,28 +23,18 @@ __all__ = [
 ]
 
 
-def check_speakers(settings: DatasetConfig) -> None:
-    """Refuse pairs of speakers that no corpus has."""
-    known = {name for corpus in settings.corpora.values() for name in corpus.speakers}
-    for direction in directions(settings.pairs):
-        for speaker in direction:
-            if speaker not in known:
-                raise BadSetting(
-                    f"pairs name speaker {speaker!r}, which no corpus has",
-                    "known speakers: " + ", ".join(sorted(known)),
-                )
+_SHOWN = 6  # speakers and warnings in one message
 
 
 def nothing_to_pair(scanned: Scan, settings: DatasetConfig) -> BadSetting:
     """Explain why no recording found a partner."""
     counts = Counter(found.speaker for found in scanned.recordings)
-    told = ", ".join(
-        f"{speaker} has {counts[speaker]} recordings"
-        for speaker in dict.fromkeys(name for pair in directions(settings.pairs) for name in pair)
-    )
-    missing = "".join(f"{text}; " for text in scanned.warnings)
+    speakers = list(dict.fromkeys(name for pair in directions(settings) for name in pair))
+    told = ", ".join(f"{speaker} has {counts[speaker]} recordings" for speaker in speakers[:_SHOWN])
+    more = f" and {len(speakers) - _SHOWN} more speakers" if len(speakers) > _SHOWN else ""
+    missing = "".join(f"{text}; " for text in scanned.warnings[:_SHOWN])
     return BadSetting(
-        f"no pair at all: {missing}{told}, and no file stem occurs on both sides",
+        f"no pair at all: {missing}{told}{more}, and no file stem occurs on both sides",
         "check the folders in [corpora.*]",
     )
 
@@ -62,7 +52,7 @@ def states_of_recordings(
     for candidate in wanted:
         for found in (candidate.source, candidate.target):
             pairs_of.setdefault(found.id, []).append(candidate.id)
-    paired = {speaker for direction in directions(settings.pairs) for speaker in direction}
+    paired = {speaker for direction in directions(settings) for speaker in direction}
     return [
         _recording(
             found, segmented.get(found.id), pairs_of.get(found.id, []), aligned, reasons, settings
@@ -97,6 +87,7 @@ def _recording(
         reason="" if used else _reason(found, facts, pairs, reasons),
         clip=clip_samples(found.clip, facts),
         text=found.text,
+        note=found.note,
         f0_range=found.f0_range if settings.features.f0_range == "speaker" else None,
     )
 

@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from corpuskit import engine, silence
 from corpuskit.bookkeeping import (
-    check_speakers,
     check_strict,
     nothing_left,
     nothing_to_pair,
@@ -32,6 +31,7 @@ from corpuskit.config import DatasetConfig, check_name, family_of, to_mapping
 from corpuskit.corrections import read_corrections
 from corpuskit.decisions import Aligned, Segmented, align_pair, segment
 from corpuskit.diff import Difference, diff_settings, diff_tiers, diff_versions
+from corpuskit.directions import directions
 from corpuskit.errors import BadVersion, CorpuskitError, Refused, UnknownName
 from corpuskit.features import for_voice
 from corpuskit.files import remove_leftovers
@@ -135,9 +135,9 @@ def build(request: Request) -> Iterator[Event]:
     settings, jobs = request.settings, engine.job_count(request.jobs)
     for text in silence.threshold_warnings(settings.silence):
         yield Note(text=text)
+    ways = directions(settings)
     scanned = scan(settings.corpora)
-    check_speakers(settings)
-    wanted = candidates(scanned.recordings, settings.pairs)
+    wanted = candidates(scanned.recordings, ways)
     if not wanted:
         raise nothing_to_pair(scanned, settings)
     for text in scanned.warnings:

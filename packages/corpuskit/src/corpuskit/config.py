@@ -8,13 +8,15 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from corpuskit.errors import BadSetting, Refused
+from corpuskit.errors import BadSetting, Refused, nearest
 from corpuskit.settings import dump_toml, from_mapping, load_toml, to_mapping, with_settings
+from corpuskit.subsets import chosen, is_of, voices
 
 __all__ = [
     "AlignConfig",
@@ -51,36 +53,92 @@ def _require(good: bool, key: str, problem: str, remedy: str) -> None:
 class CorpusConfig:
     """One folder of recordings and the convention it follows."""
 
-    root: str  # folder of the corpus; relative to the TOML file
-    layout: Literal["folder"] = "folder"
-    speakers: dict[str, str] = field(default_factory=dict)  # speaker = sub-folder of root
+    root: str  # folder of the corpus, or the one it lies in; relative to the TOML file
+    layout: Literal["folder", "jsut", "jsss", "jvs"] = "folder"
+    # folder: speaker = sub-folder of root; else names of the only speakers wanted, none: all
+    speakers: dict[str, str] | tuple[str, ...] = field(default_factory=dict)
     labels: str = ""  # folder of phone labels downloaded apart; relative to the TOML file
+    subsets: tuple[str, ...] = ()  # of the layout; none: all
+    leave_out: tuple[str, ...] = ()  # speakers; a person's name stands for all its voices
+    faulty: bool = False  # also use recordings known as misread or noisy
 
     def __post_init__(self) -> None:
+        folders = isinstance(self.speakers, dict)
         _require(
-            bool(self.speakers) or self.layout != "folder",
+            (bool(self.speakers) and folders) or self.layout != "folder",
             "corpora.*.speakers",
-            "is empty",
+            "is empty" if folders else "names no folders",
             'give each speaker its folder, e.g. speakers = { N = "source", C = "target" }',
+        )
+        _require(
+            not (self.speakers and folders) or self.layout == "folder",
+            "corpora.*.speakers",
+            f"gives folders, which layout {self.layout!r} knows by itself",
+            'name the speakers you want, e.g. speakers = ["jvs001", "jvs002"], or leave it out',
         )
         for name in self.speakers:
             _check_word(name, "speaker")
+        self._check_known(self.leave_out, "leave_out")
+        if not folders:
+            self._check_known(tuple(self.speakers), "speakers")
+
+    def _check_known(self, names: Sequence[str], key: str) -> None:
+        known = self._all_voices()
+        for name in names:
+            if not any(self._means(name, speaker) for speaker in known):
+                close = nearest(name, known)
+                raise BadSetting(
+                    f"corpora.*.{key} names {name!r}, who is not in the corpus",
+                    f"did you mean {close[0]!r}?" if close else f"it has {_some(known)}",
+                )
+
+    def _all_voices(self) -> tuple[str, ...]:
+        subsets = chosen(self.layout, self.subsets)
+        if self.layout == "folder":
+            return tuple(self.speakers)
+        return voices(self.layout, subsets)
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """The speakers this corpus can have: those of its layout and subsets that are wanted."""
+        only = () if isinstance(self.speakers, dict) else self.speakers
+        return tuple(
+            speaker
+            for speaker in self._all_voices()
+            if (not only or any(self._means(name, speaker) for name in only))
+            and not any(self._means(name, speaker) for name in self.leave_out)
+        )
+
+    def _means(self, name: str, speaker: str) -> bool:
+        return name == speaker if self.layout == "folder" else is_of(speaker, name)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairConfig:
-    """Which two speakers are paired: every sentence both have said is one pair."""
+    """Which speakers are paired: every sentence both of two have said is one pair.
 
-    source: str
-    target: str
+    A name is a speaker's, or a corpus' for all its speakers. Lists are paired each with each.
+    """
+
+    source: str | tuple[str, ...]
+    target: str | tuple[str, ...]
     both: bool = False  # also the opposite direction
+    targets: int = 0  # of each source, chosen by a stable hash of the names; 0: all
+    salt: str = ""  # another salt, another choice
 
     def __post_init__(self) -> None:
         _require(
-            self.source != self.target,
+            bool(self.source and self.target),
             "pairs",
-            f"pair {self.source!r} with itself",
-            "name two different speakers",
+            "have a source or target that names nobody",
+            "name a speaker, a corpus, or a list of them",
+        )
+        _require(
+            self.targets >= 0, "pairs.*.targets", f"is {self.targets}", "use 0 for all of them"
         )
 
 
@@ -231,11 +289,17 @@ class DatasetConfig:
             f"is {self.features.fmax:g} Hz, above half of audio.rate {self.audio.rate} Hz",
             f"use at most {self.audio.rate / 2:g}",
         )
-        speakers = [name for corpus in self.corpora.values() for name in corpus.speakers]
-        twice = sorted({name for name in speakers if speakers.count(name) > 1})
-        _require(
-            not twice, "corpora", f"name speaker {', '.join(twice)} twice", "use distinct names"
-        )
+        voices = {name for corpus in self.corpora.values() for name in corpus.voices}
+        for pair in self.pairs:
+            _require(
+                pair.source != pair.target or pair.source not in voices,
+                "pairs",
+                f"pair {pair.source!r} with itself",
+                "name two different speakers",
+            )
+        counts = Counter(name for corpus in self.corpora.values() for name in corpus.voices)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        _require(not twice, "corpora", f"name speaker {_some(twice)} twice", "use distinct names")
 
 
 # -------------------------------------------------------------------- on disk
@@ -272,17 +336,37 @@ def load_dataset(path: Path, settings: Sequence[str] = ()) -> DatasetConfig:
     _anchor_roots(mapping, path.parent)
     mapping = with_settings(mapping, settings)
     _anchor_roots(mapping, Path())
+    for name, corpus in _rooted(mapping):
+        unset = _VARIABLE.search(corpus["root"])
+        if unset and not Path(corpus["root"]).exists():
+            raise BadSetting(
+                f"{path}: corpora.{name}.root is {corpus['root']!r}, and {unset[1] or unset[2]} "
+                "is not set",
+                f"set that variable, or give the folder: --set corpora.{name}.root=DIR",
+            )
     return from_mapping(DatasetConfig, mapping, str(path))
 
 
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
+
+
 def _anchor_roots(mapping: Mapping[str, Any], folder: Path) -> None:
-    corpora = mapping.get("corpora", {})
-    tables = list(corpora.values()) if isinstance(corpora, dict) else []
-    for table in [*tables, mapping.get("tiers")]:
+    """Make folders absolute; one with a variable that is not set waits for another setting."""
+    tables: list[Any] = [*(corpus for _, corpus in _rooted(mapping)), mapping.get("tiers")]
+    for table in tables:
         for key in ("root", "labels", "folder") if isinstance(table, dict) else ():
             if isinstance(table.get(key), str) and (table[key] or key == "root"):
-                path = Path(os.path.expandvars(table[key])).expanduser()
-                table[key] = str((folder / path).resolve())
+                text = os.path.expandvars(table[key])
+                path = folder / Path(text).expanduser()
+                if not _VARIABLE.search(text) or path.exists():
+                    table[key] = str(path.resolve())
+
+
+def _rooted(mapping: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    corpora = mapping.get("corpora", {})
+    for name, corpus in corpora.items() if isinstance(corpora, dict) else ():
+        if isinstance(corpus, dict) and isinstance(corpus.get("root"), str):
+            yield name, corpus
 
 
 # ----------------------------------------------------------------------- names

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from corpuskit.config import PairConfig, SplitConfig
+from corpuskit.config import SplitConfig
 from corpuskit.errors import BadSetting
 from corpuskit.layouts import Found
 
@@ -39,8 +39,10 @@ class Candidate:
         return f"{self.source.speaker}>{self.target.speaker}/{self.sentence}"
 
 
-def candidates(recordings: Iterable[Found], pairs: Sequence[PairConfig]) -> list[Candidate]:
-    """Match recordings by sentence for every configured pair of speakers, sorted by id.
+def candidates(
+    recordings: Iterable[Found], directions: Iterable[tuple[str, str]]
+) -> list[Candidate]:
+    """Match recordings by sentence for every (source, target) speaker, sorted by id.
 
     A recording that has a problem of its own (an ambiguous stem) matches nothing.
     """
@@ -50,20 +52,10 @@ def candidates(recordings: Iterable[Found], pairs: Sequence[PairConfig]) -> list
             spoken.setdefault(found.speaker, {})[found.sentence] = found
     matched = {
         candidate.id: candidate
-        for source, target in directions(pairs)
+        for source, target in directions
         for candidate in _matches(spoken.get(source, {}), spoken.get(target, {}))
     }
     return [matched[name] for name in sorted(matched)]
-
-
-def directions(pairs: Sequence[PairConfig]) -> list[tuple[str, str]]:
-    """Return every (source, target) the settings ask for, each once, in order."""
-    wanted: dict[tuple[str, str], None] = {}
-    for pair in pairs:
-        wanted[pair.source, pair.target] = None
-        if pair.both:
-            wanted[pair.target, pair.source] = None
-    return list(wanted)
 
 
 def _matches(source: Mapping[str, Found], target: Mapping[str, Found]) -> Iterable[Candidate]:

@@ -106,10 +106,20 @@ def _convert_union(hint: Any, value: Any, where: str, key: str) -> Any:
     if value is None and type(None) in options:
         return None
     for option in options:  # the exact type first, so that 3 stays an int in int | float
-        if option is not type(None) and type(value) is option:
+        if option is not type(None) and _shape(option) in (
+            type(value),
+            *_SAME.get(type(value), ()),
+        ):
             return _convert(option, value, where, key)
     first = next(option for option in options if option is not type(None))
     return _convert(first, value, where, key)
+
+
+_SAME: Mapping[type, tuple[type, ...]] = {list: (tuple,)}  # TOML and JSON know lists only
+
+
+def _shape(option: Any) -> Any:
+    return typing.get_origin(option) or option
 
 
 def _convert_tuple(hint: Any, value: Any, where: str, key: str) -> Any:

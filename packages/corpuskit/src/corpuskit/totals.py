@@ -30,6 +30,7 @@ def totals_of(
             "found": len(recordings),
             "used": sum(recording.state == "used" for recording in recordings),
             "set_aside": _counted(r.reason for r in recordings if r.state != "used"),
+            "corrected": _counted(r.note for r in recordings if r.note and r.state == "used"),
         },
         "pairs": {
             "candidates": len(pairs) + len(set_aside),

@@ -123,6 +123,7 @@ class Recording:
     clip: Span | None = None  # samples of the file that it is; None: the whole file
     text: str = ""  # transcript, where the corpus has one; not part of the fingerprint
     f0_range: tuple[float, float] | None = None  # Hz, the speaker's; None: the settings'
+    note: str = ""  # what of the corpus was corrected to get it (another name, a clip)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +270,8 @@ def portable(settings: DatasetConfig) -> dict[str, Any]:
     del mapping["tiers"]
     for corpus in mapping["corpora"].values():
         del corpus["root"], corpus["labels"]
-        corpus["speakers"] = sorted(corpus["speakers"])
+        for name in ("speakers", "subsets", "leave_out"):
+            corpus[name] = sorted(corpus[name])
     return mapping
 
 

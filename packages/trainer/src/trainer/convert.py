@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,8 +22,9 @@ import numpy.typing as npt
 from corpuskit import silence
 from corpuskit.audio import Sound, decode, resample
 from corpuskit.config import DatasetConfig
+from corpuskit.directions import directions
 from corpuskit.errors import BadAudio, BadSetting, unknown
-from corpuskit.features import Features, continuous_log_f0, extract
+from corpuskit.features import Features, continuous_log_f0, extract, for_voice
 from trainer.data import Frames, Normaliser
 from trainer.errors import BadRun
 from trainer.vocoder import GriffinLim, Vocoder
@@ -74,6 +75,7 @@ class Converter:
     speakers: tuple[str, ...]  # rows of the model's speaker tables
     vocoder: Vocoder
     label: str  # names the run in messages
+    f0_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # Hz, by speaker
 
     @classmethod
     def open(
@@ -117,6 +119,7 @@ class Converter:
             speakers=run.speakers,
             vocoder=GriffinLim(settings.features, settings.audio.rate),
             label=f"run {run.tag}",
+            f0_ranges=run.f0_ranges,
         )
 
     def convert(
@@ -142,7 +145,7 @@ class Converter:
         name = str(recording) if isinstance(recording, Path) else "the recording"
         try:
             sound = decode(recording) if isinstance(recording, Path) else recording
-            features = usable_features(sound, self.settings)
+            features = usable_features(sound, self.settings, self.f0_ranges.get(source))
         except BadAudio as error:
             raise BadAudio(f"{name} {error.problem}", error.remedy or _REMEDY) from None
         mel = self.mel(features, source, target)
@@ -160,13 +163,13 @@ class Converter:
 
     def direction(self, source: str | None, target: str | None) -> tuple[str, str]:
         """Return the speakers to convert between, filling in what is left out."""
-        directions = targets_by_source(self.settings, self.speakers)
+        known = targets_by_source(self.settings, self.speakers)
         if source is None:
-            fitting = [name for name, targets in directions.items() if target in (None, *targets)]
-            source = min(fitting, default=min(directions))
-        if source not in directions:
-            raise unknown("source speaker", source, directions)
-        targets = directions[source]
+            fitting = [name for name, targets in known.items() if target in (None, *targets)]
+            source = min(fitting, default=min(known))
+        if source not in known:
+            raise unknown("source speaker", source, known)
+        targets = known[source]
         if target is None and len(targets) > 1:
             raise BadSetting(
                 f"{self.label} can convert to several speakers: {', '.join(targets)}",
@@ -223,8 +226,12 @@ def _load_libraries(settings: DatasetConfig) -> None:
     extract(np.zeros(rate), rate, settings.features)
 
 
-def usable_features(sound: Sound, settings: DatasetConfig) -> Features:
+def usable_features(
+    sound: Sound, settings: DatasetConfig, f0_range: tuple[float, float] | None = None
+) -> Features:
     """Measure a recording and keep what a build with `settings` would keep of it.
+
+    `f0_range` (Hz) is where the speaker's F0 was searched; None: where the settings say.
 
     Raises
     ------
@@ -241,7 +248,8 @@ def usable_features(sound: Sound, settings: DatasetConfig) -> Features:
             f"{settings.silence.thresh:g} dBFS for the rest; raise the recording's level",
         )
     rate, hop = settings.audio.rate, settings.features.hop_length
-    whole = extract(resample(sound.samples, sound.rate, rate), rate, settings.features)
+    features = for_voice(settings.features, f0_range)
+    whole = extract(resample(sound.samples, sound.rate, rate), rate, features)
     kept = whole.cut(
         *silence.kept_frames(segmentation, len(sound.samples), sound.rate, len(whole), (rate, hop))
     )
@@ -259,10 +267,8 @@ def targets_by_source(
     settings: DatasetConfig, speakers: tuple[str, ...]
 ) -> Mapping[str, tuple[str, ...]]:
     """Return the target speakers of each source speaker a run was trained on, by name."""
-    directions: dict[str, set[str]] = {}
-    for pair in settings.pairs:
-        ways = [(pair.source, pair.target), (pair.target, pair.source)]
-        for source, target in ways if pair.both else ways[:1]:
-            if source in speakers and target in speakers:
-                directions.setdefault(source, set()).add(target)
-    return {source: tuple(sorted(directions[source])) for source in sorted(directions)}
+    known: dict[str, set[str]] = {}
+    for source, target in directions(settings):
+        if source in speakers and target in speakers:
+            known.setdefault(source, set()).add(target)
+    return {source: tuple(sorted(known[source])) for source in sorted(known)}

@@ -46,6 +46,7 @@ from trainer.errors import BadRun, SameRun
 
 if TYPE_CHECKING:
     from corpuskit.statistics import Statistics
+    from corpuskit.versions import Version
 
 __all__ = [
     "SCHEMA",
@@ -238,6 +239,12 @@ class Run:
         return from_mapping(DatasetConfig, self._description["settings"], f"run {self.tag}")
 
     @cached_property
+    def f0_ranges(self) -> dict[str, tuple[float, float]]:
+        """F0 floor and ceiling (Hz) of the speakers whose corpus tells them."""
+        ranges = self._description.get("f0_ranges", {})
+        return {speaker: (low, high) for speaker, (low, high) in ranges.items()}
+
+    @cached_property
     def statistics(self) -> Statistics:
         """The statistics that normalise what this run's model sees and makes."""
         from corpuskit.statistics import Statistics
@@ -327,12 +334,20 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 def write_description(
     folder: Path,
     config: RunConfig,
-    settings: DatasetConfig,
+    version: Version,
     statistics: Statistics,
 ) -> None:
     """Write config.toml and dataset.json of a run that is being made."""
     write_file(folder / "config.toml", dump_toml(to_mapping(config)).encode())
-    description = {"settings": to_mapping(settings), "statistics": to_mapping(statistics)}
+    description = {
+        "settings": to_mapping(version.settings),
+        "statistics": to_mapping(statistics),
+        "f0_ranges": {
+            recording.speaker: list(recording.f0_range)
+            for recording in version.recordings
+            if recording.f0_range and recording.state == "used"
+        },
+    }
     write_json(folder / "dataset.json", description)
 
 

@@ -51,7 +51,7 @@ def start(made: Plan) -> runs.Run:
     folder = workspace / "runs"
     remove_leftovers(folder)
     with temporary_folder(folder) as prepared:
-        runs.write_description(prepared, config, version.settings, made.statistics)
+        runs.write_description(prepared, config, version, made.statistics)
         lineage.write_heard(prepared, _heard(made))
         checkpoint.save(prepared / "checkpoints", state, weights, {**random, **moments})
         record = _record(made, parameters, state, parent)

@@ -24,6 +24,7 @@ class Found:
     clip: Clip | None = None  # the part of the file that it is; None: all of it
     text: str = ""  # transcript, where the corpus has one
     f0_range: tuple[float, float] | None = None  # Hz; the speaker's, where the corpus tells it
+    note: str = ""  # what of the corpus was corrected to get it (another name, a clip)
     absent: bool = False  # a transcript names it, but there is no file
 
 

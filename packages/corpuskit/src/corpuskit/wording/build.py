@@ -62,3 +62,5 @@ def _set_aside(totals: Mapping[str, Any]) -> Iterator[str]:
     for what in ("recordings", "pairs"):
         for reason, count in totals[what]["set_aside"].items():
             yield f"set aside: {counted(count, what.removesuffix('s'))}: {reason}"
+    for note, count in totals["recordings"]["corrected"].items():
+        yield f"corrected: {counted(count, 'recording')}: {note}"
