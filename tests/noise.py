@@ -47,6 +47,11 @@ def noise_pair(
     def values(*shape: int) -> np.ndarray:
         return draw.standard_normal(shape).astype(np.float32)
 
+    def cut(length: int) -> tuple[int, ...]:
+        inside = draw.choice(np.arange(1, length), size=phrases - 1, replace=False)
+        return tuple(int(n) for n in np.diff([0, *sorted(inside), length]))
+
+    phrases = min(3, source // reduction, target // reduction)
     return PairArrays(
         source_mel=values(source, mels),
         source_pitch=values(source),
@@ -55,6 +60,8 @@ def noise_pair(
         target_pitch=values(target),
         target_energy=values(target),
         durations=durations,
+        source_phrases=cut(source // reduction),
+        target_phrases=cut(target // reduction),
         source_speaker=int(draw.integers(2)),
         target_speaker=int(draw.integers(2)),
     )
@@ -74,7 +81,7 @@ def widened(batch: Batch, reduction: int, extra: int, fill: float) -> Batch:
     longest = {}
     for each in fields(batch):
         value = getattr(batch, each.name)
-        if isinstance(value, Tensor) and value.dim() > 1:
+        if isinstance(value, Tensor) and value.dim() > 1 and not each.name.endswith("phrases"):
             one_side = (batch.target_lengths, n) if "target" in each.name else (batch.lengths, s)
             per = 1 if each.name == "durations" else reduction
             longest[each.name] = _refilled(value, *one_side, per, extra, fill)

@@ -93,7 +93,7 @@ def test_a_batch_moves_as_a_whole() -> None:
     moved = batch.to("meta")
 
     tensors = [v for f in fields(moved) if isinstance(v := getattr(moved, f.name), Tensor)]
-    assert len(tensors) == 11
+    assert len(tensors) == 13
     assert all(each.device.type == "meta" for each in tensors)
     assert (moved.total, moved.target_total) == (batch.total, batch.target_total)
 

@@ -27,6 +27,7 @@ OTHER = {
     "model.kind": None,  # there is one kind only
     "model.attention_dim": 64,
     "model.conv_kernel": 9,
+    "model.pitch_ar": "phrase",
     "model.pitch_kernel": 7,
     "model.energy_kernel": 5,
     "model.postnet_kernel": 3,

@@ -14,7 +14,7 @@ from corpuskit.config import DatasetConfig, from_mapping
 from corpuskit.errors import BadAudio, BadSetting, CorpuskitError, UnknownName
 from corpuskit.versions import open_version
 from synthetic import FULL_SCALE, Voice, sentence, speak, write_pair_corpus
-from trainer.convert import Converter, targets_by_source, usable_features
+from trainer.convert import Converter, phrases_of, targets_by_source, usable_features
 from trainer.errors import BadRun
 from untrained import built, dataset_settings, untrained_run
 
@@ -59,7 +59,7 @@ def test_the_frames_are_those_the_dataset_has(converter: Converter, workspace: P
     for pair in version.pairs:
         recording = next(r for r in version.recordings if r.id == pair.source.recording)
 
-        features = usable_features(decode(version.source_path(recording)), converter.settings)
+        features, _ = usable_features(decode(version.source_path(recording)), converter.settings)
 
         stored = version.features(pair.source)
         assert np.array_equal(features.mel, stored.mel)
@@ -75,9 +75,9 @@ def test_converting_twice_gives_the_same_samples(converter: Converter) -> None:
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
 def test_any_rate_will_do(converter: Converter, rate: int) -> None:
-    wanted = usable_features(sound_of(spoken()), converter.settings)
+    wanted, _ = usable_features(sound_of(spoken()), converter.settings)
 
-    features = usable_features(sound_of(spoken(rate), rate), converter.settings)
+    features, _ = usable_features(sound_of(spoken(rate), rate), converter.settings)
     converted = converter.convert(sound_of(spoken(rate), rate))
 
     assert len(features) == pytest.approx(len(wanted), abs=1)
@@ -214,3 +214,23 @@ def test_a_model_that_gives_no_numbers_is_refused(converter: Converter) -> None:
 
     with pytest.raises(BadRun, match="no numbers"):
         converter.convert(sound_of(spoken()))
+
+
+# ------------------------------------------------------------------ phrases
+
+
+def test_phrases_end_where_a_long_silence_begins() -> None:
+    """At 22,050 Hz and a hop of 256, 500 ms are 43.07 frames; three frames make a reduced one."""
+    settings = from_mapping(
+        DatasetConfig,
+        {
+            "corpora": {"x": {"root": "r", "speakers": {"N": "n", "C": "c"}}},
+            "pairs": [{"source": "N", "target": "C"}],
+        },
+        "the test",
+    )
+    silences = ((0, 60), (90, 133), (151, 195), (240, 250), (299, 301), (280, 400))
+
+    assert phrases_of(silences, 301, settings) == (50, 43, 7)
+    assert phrases_of((), 301, settings) == (100,)
+    assert phrases_of(((1, 301),), 301, settings) == (100,)

@@ -18,8 +18,17 @@ from trainer.batches import Batch
 from trainer.config import ModelConfig, RunConfig, resolve
 from trainer.losses import batch_loss, sums
 from trainer.model import FS2VC, LONGEST_DURATION, Generated, Outputs, whole_durations
+from trainer.packing import packing
 
 FRAMES = [(12, 17), (31, 9), (3, 24), (21, 4), (40, 33)]
+VARIANTS = {
+    "plain": SMALL,
+    "unstacked": replace(SMALL, reduction=1),
+    "pitch_ar": replace(SMALL, pitch_ar="on"),
+    "pitch_ar by phrase": replace(SMALL, pitch_ar="phrase"),
+}
+SMALL_AR = VARIANTS["pitch_ar"]
+every_variant = pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 
 
 def model_of(config: ModelConfig = SMALL, speakers: int = 2) -> FS2VC:
@@ -79,6 +88,17 @@ def test_full_size_is_about_21_million() -> None:
     assert 19e6 < count < 23e6
 
 
+def test_the_autoregressive_one_is_about_22_million() -> None:
+    path = Path(__file__).resolve().parents[2] / "configs" / "models" / "fs2vc_ar.toml"
+    config = resolve(load_toml(path), [], path.name)
+    with torch.device("meta"):
+        models = FS2VC(ModelConfig(), 2), FS2VC(config.model, 2)
+    counts = [sum(each.numel() for each in model.parameters()) for model in models]
+
+    assert config == replace(RunConfig(), model=replace(ModelConfig(), pitch_ar="on"))
+    assert 0.8e6 < counts[1] - counts[0] < 1.4e6
+
+
 def test_parts_are_found_by_name() -> None:
     model = model_of(speakers=5)
 
@@ -97,10 +117,12 @@ def test_parts_are_found_by_name() -> None:
     assert model.target_speakers.weight.shape == (5, SMALL.width)
 
 
-def test_every_weight_learns() -> None:
-    model = model_of()
+@every_variant
+def test_every_weight_learns(config: ModelConfig) -> None:
+    model = model_of(config)
 
-    found = gradients(model, [noise_set(FRAMES).gather(range(5))])
+    data = noise_set(FRAMES, reduction=config.reduction)
+    found = gradients(model, [data.gather(range(5))])
 
     assert set(found) == {name for name, _ in model.named_parameters()}
     assert all(each.abs().sum() > 0 for each in found.values())
@@ -121,9 +143,9 @@ def test_outputs_have_the_targets_shape() -> None:
 # ---------------------------------------------------------------------- nothing sees padding
 
 
-@pytest.mark.parametrize("reduction", [1, 3])
-def test_forward_alone_is_forward_in_a_batch(reduction: int) -> None:
-    model = model_of(replace(SMALL, reduction=reduction))
+@every_variant
+def test_forward_alone_is_forward_in_a_batch(config: ModelConfig) -> None:
+    model, reduction = model_of(config), config.reduction
     data = noise_set(FRAMES, reduction=reduction)
     longest = {side: int(getattr(data, f"{side}_lengths").max()) for side in ("source", "target")}
 
@@ -136,9 +158,9 @@ def test_forward_alone_is_forward_in_a_batch(reduction: int) -> None:
             assert_alone_is_in_batch(model(data.gather([i])), together, i, own)
 
 
-@pytest.mark.parametrize("reduction", [1, 3])
-def test_generate_alone_is_generate_in_a_batch(reduction: int) -> None:
-    model = model_of(replace(SMALL, reduction=reduction))
+@every_variant
+def test_generate_alone_is_generate_in_a_batch(config: ModelConfig) -> None:
+    model, reduction = model_of(config), config.reduction
     data = noise_set(FRAMES, reduction=reduction)
 
     together = model.generate(data.gather(range(len(FRAMES))))
@@ -151,9 +173,9 @@ def test_generate_alone_is_generate_in_a_batch(reduction: int) -> None:
         assert_alone_is_in_batch(model.generate(data.gather([i])), together, i, own)
 
 
-@pytest.mark.parametrize("reduction", [1, 3])
-def test_gradients_in_a_batch_are_the_sum_of_those_alone(reduction: int) -> None:
-    model = model_of(replace(SMALL, reduction=reduction))
+@every_variant
+def test_gradients_in_a_batch_are_the_sum_of_those_alone(config: ModelConfig) -> None:
+    model, reduction = model_of(config), config.reduction
     data = noise_set(FRAMES, reduction=reduction)
 
     together = gradients(model, [data.gather(range(len(FRAMES)))])
@@ -164,11 +186,12 @@ def test_gradients_in_a_batch_are_the_sum_of_those_alone(reduction: int) -> None
         torch.testing.assert_close(grad, alone[name], atol=1e-5 * scale, rtol=1e-4)
 
 
+@every_variant
 @pytest.mark.parametrize("fill", [1e4, torch.nan])
-def test_garbage_in_the_padding_changes_nothing(fill: float) -> None:
-    model = model_of()
-    batch = noise_set(FRAMES).gather(range(len(FRAMES)))
-    dirty = widened(batch, reduction=3, extra=0, fill=fill)
+def test_garbage_in_the_padding_changes_nothing(fill: float, config: ModelConfig) -> None:
+    model, reduction = model_of(config), config.reduction
+    batch = noise_set(FRAMES, reduction=reduction).gather(range(len(FRAMES)))
+    dirty = widened(batch, reduction=reduction, extra=0, fill=fill)
 
     for mine, other in (
         (model(batch), model(dirty)),
@@ -217,6 +240,79 @@ def test_an_utterance_does_depend_on_itself() -> None:
     changed = (model(replace(batch, mel=last)).mel - model(batch).mel).abs().amax(dim=(1, 2))
     assert changed[0] == 0
     assert changed[1] > 1e-4
+
+
+# ---------------------------------------------------------------------- pitch, frame after frame
+
+
+def taught(config: ModelConfig) -> FS2VC:
+    """A model in training mode without anything random."""
+    still = replace(config, dropout=0.0, variance_dropout=0.0, postnet_dropout=0.0)
+    model = model_of(still).train()
+    model.variance.pitch.predictor.lstm.dropout = 0.0
+    return model
+
+
+@pytest.mark.parametrize("variant", ["pitch_ar", "pitch_ar by phrase"])
+def test_taught_all_at_once_is_taught_frame_by_frame(variant: str) -> None:
+    """The slow reference feeds each frame the true last value of the frame before."""
+    model = taught(VARIANTS[variant])
+    batch = noise_set(FRAMES).gather(range(len(FRAMES)))
+    predictor, heard = model.variance.pitch.predictor, {}
+    predictor.steps[-1].register_forward_hook(lambda _, __, out: heard.update(conv=out))
+
+    found = model(batch).pitch
+
+    place = packing(batch.target_lengths, found.shape[1], model.gap)
+    rows = place.pad(heard["conv"])
+    truth = batch.target_pitch.view(len(FRAMES), -1, 3)
+    for b, length in enumerate(batch.target_lengths.tolist()):
+        phrases = batch.target_phrases[b].tolist() if "phrase" in variant else [length]
+        starts = set(np.cumsum([0, *phrases]).tolist())
+        for t in range(length):
+            if t in starts:
+                last, state = torch.zeros(1, 1, 1), None
+            frame = rows[b : b + 1, t : t + 1]
+            hidden, state = predictor.lstm(frame + predictor.given(last), state)
+            expected = predictor.out(torch.cat((frame, hidden), dim=-1))
+            torch.testing.assert_close(found[b, t], expected[0, 0], atol=1e-5, rtol=1e-5)
+            last = truth[b : b + 1, t : t + 1, -1:]
+
+
+@pytest.mark.parametrize("variant", ["pitch_ar", "pitch_ar by phrase"])
+def test_evaluating_hears_its_own_pitch_and_never_the_truth(variant: str) -> None:
+    model = model_of(VARIANTS[variant])
+    batch = noise_set(FRAMES).gather(range(len(FRAMES)))
+    other = replace(batch, target_pitch=batch.target_pitch + 3.0)
+
+    assert torch.equal(model(batch).pitch, model(other).pitch)
+    assert not torch.equal(taught(VARIANTS[variant])(batch).pitch, taught(SMALL_AR)(other).pitch)
+
+
+def test_own_pitch_as_truth_is_what_is_predicted_freely() -> None:
+    model = taught(SMALL_AR)
+    batch = noise_set(FRAMES).gather(range(len(FRAMES)))
+    free = model.eval()(batch).pitch
+
+    again = model.train()(replace(batch, target_pitch=free.flatten(1).detach())).pitch
+
+    torch.testing.assert_close(again, free, atol=1e-5, rtol=1e-5)
+
+
+def test_a_phrase_does_not_hear_the_one_before() -> None:
+    """With one frame of convolution, so that only the recurrence could carry it over."""
+    alone = replace(SMALL, pitch_ar="phrase", pitch_kernel=1, detach_pitch=True)
+    for config, carried in ((alone, False), (replace(alone, pitch_ar="on"), True)):
+        model = taught(config)
+        batch = noise_set([(40, 33)]).gather([0])
+        first = int(batch.target_phrases[0, 0])
+        other = batch.target_pitch.clone()
+        other[:, : first * 3] += 2.0
+
+        change = model(batch).pitch - model(replace(batch, target_pitch=other)).pitch
+
+        assert change[:, 1:first].abs().sum() > 0
+        assert bool(change[:, first:].abs().sum() > 0) == carried
 
 
 # ---------------------------------------------------------------------- durations
@@ -425,9 +521,11 @@ def test_fs2vc_toml_shows_every_default() -> None:
     }
 
 
-def test_tiny_learns_two_pairs_by_heart() -> None:
+@pytest.mark.parametrize("pitch_ar", ["off", "on", "phrase"])
+def test_tiny_learns_two_pairs_by_heart(pitch_ar: str) -> None:
     torch.manual_seed(0)
-    model = FS2VC(replace(tiny(), dropout=0.0, variance_dropout=0.0, postnet_dropout=0.0), 2)
+    still = {"dropout": 0.0, "variance_dropout": 0.0, "postnet_dropout": 0.0}
+    model = FS2VC(replace(tiny(), pitch_ar=pitch_ar, **still), 2)
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
     batch = noise_set([(45, 60), (30, 36)], mels=80).gather([0, 1])
     first = batch_loss(sums(model(batch), batch)).item()

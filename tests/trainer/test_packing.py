@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.packing import packing, stack, stretch, take, unstack, valid_frames
+from trainer.packing import (
+    packing,
+    pieces,
+    stack,
+    stretch,
+    stretched_pieces,
+    take,
+    unstack,
+    valid_frames,
+)
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 DURATIONS = st.lists(
@@ -146,3 +157,61 @@ def test_nothing_here_waits_for_the_device() -> None:
     assert stretched(source.pack(torch.empty(2, 3, 4, device="meta"))).shape == (9, 4)
     with pytest.raises(RuntimeError):
         packing(lengths, 3, 1)
+
+
+# ---------------------------------------------------------------------- pieces
+
+PIECES = st.lists(
+    st.lists(st.integers(0, 5), min_size=1, max_size=4).filter(any), min_size=1, max_size=5
+)
+
+
+def ragged(rows: list[list[int]]) -> torch.Tensor:
+    widest = max(map(len, rows))
+    return torch.tensor([row + [0] * (widest - len(row)) for row in rows])
+
+
+@given(cut=PIECES, gap=st.integers(1, 4), known=st.booleans())
+def test_pieces_are_the_utterances_cut(cut: list[list[int]], gap: int, known: bool) -> None:
+    totals = [sum(row) for row in cut]
+    place = packing(torch.tensor(totals), max(totals), gap)
+    content = torch.randn(len(cut), max(totals), 2)
+    packed = place.pack(content)
+    lengths = [n for row in cut for n in row if n]
+    host = (len(lengths), max(lengths)) if known else (None, None)
+
+    cut_up = pieces(ragged(cut), place, *host)
+
+    expected = [
+        content[b, sum(row[:k]) : sum(row[: k + 1])]
+        for b, row in enumerate(cut)
+        for k in range(len(row))
+        if row[k]
+    ]
+    found = cut_up.pad(packed)
+    assert found.shape == (len(lengths), max(lengths), 2)
+    assert cut_up.valid.sum(1).tolist() == lengths
+    for piece, whole in zip(found, expected, strict=True):
+        assert torch.equal(piece[: len(whole)], whole)
+    again = place.pad(place.clean(cut_up.pack(found)))
+    assert torch.equal(again, content.masked_fill(~place.valid[..., None], 0))
+
+
+@given(durations=DURATIONS, draw=st.data())
+def test_stretched_pieces_are_sums_of_durations(
+    durations: list[list[int]], draw: st.DataObject
+) -> None:
+    cuts = [
+        sorted(draw.draw(st.sets(st.integers(1, len(row) - 1), max_size=3))) if len(row) > 1 else []
+        for row in durations
+    ]
+    bounds = [[0, *cut, len(row)] for cut, row in zip(cuts, durations, strict=True)]
+    lengths = ragged([np.diff(each).tolist() for each in bounds])
+    padded = ragged(durations)
+    valid = valid_frames(torch.tensor([len(row) for row in durations]), padded.shape[1])
+
+    found = stretched_pieces(lengths, padded.masked_fill(~valid, 9), valid)
+
+    for row, each, own in zip(found.tolist(), bounds, durations, strict=True):
+        sums = [sum(own[a:b]) for a, b in itertools.pairwise(each)]
+        assert row == sums + [0] * (len(row) - len(sums))

@@ -50,6 +50,7 @@ class Inputs:
     lengths: Tensor  # (B,) int64, real reduced frames, >= 1
     source_speaker: Tensor  # (B,) int64
     target_speaker: Tensor  # (B,) int64
+    phrases: Tensor | None = None  # (B, K) int64, reduced frames of each phrase, 0 beyond the last
     total: int | None = None  # sum of lengths; where the host knows it the device is not waited for
 
     def to(self, device: torch.device | str) -> Self:
@@ -71,7 +72,10 @@ class Batch(Inputs):
     target_pitch: Tensor  # (B, N * r) float32
     target_energy: Tensor  # (B, N * r) float32
     target_lengths: Tensor  # (B,) int64, real reduced frames, >= 1; the sums of durations
+    target_phrases: Tensor | None = None  # (B, K) int64, as `phrases`
     target_total: int | None = None  # sum of target_lengths
+    target_phrase_count: int | None = None  # phrases of all utterances
+    target_phrase_longest: int | None = None  # reduced frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +89,25 @@ class PairArrays:
     target_pitch: Float32  # (T_target,)
     target_energy: Float32  # (T_target,)
     durations: npt.NDArray[np.integer[Any]]  # (T_source // r,), sum T_target // r
+    source_phrases: tuple[int, ...] = ()  # reduced frames, sum T_source // r; empty: one phrase
+    target_phrases: tuple[int, ...] = ()  # as many, sum T_target // r
     source_speaker: int = 0
     target_speaker: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Phrases:
+    """The phrases of all utterances of one side, in reduced frames."""
+
+    on_device: Tensor  # (pairs, K) int64, 0 beyond the last
+    host: Int64  # the same
+
+    @classmethod
+    def of(cls, lengths: Sequence[tuple[int, ...]], device: torch.device | str) -> _Phrases:
+        host = np.zeros((len(lengths), max(map(len, lengths))), dtype=np.int64)
+        for row, each in zip(host, lengths, strict=True):
+            row[: len(each)] = each
+        return cls(on_device=torch.from_numpy(host).to(device), host=host)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +134,8 @@ class PackedSet:
     source: _Side
     target: _Side
     durations: Tensor  # (source rows + 1,) int64
+    source_phrases: _Phrases
+    target_phrases: _Phrases
     source_speaker: Tensor  # (pairs,) int64
     target_speaker: Tensor  # (pairs,) int64
     reduction: int  # r, frames
@@ -137,15 +160,26 @@ class PackedSet:
         source = [(p.source_mel, p.source_pitch, p.source_energy) for p in pairs]
         target = [(p.target_mel, p.target_pitch, p.target_energy) for p in pairs]
         durations = np.concatenate([*(p.durations for p in pairs), np.zeros(1)]).astype(np.int64)
+        lengths = _reduced(source, reduction), _reduced(target, reduction)
+        phrases = [
+            _Phrases.of([cut or (int(n),) for cut, n in zip(cuts, own, strict=True)], device)
+            for cuts, own in zip(
+                ([p.source_phrases for p in pairs], [p.target_phrases for p in pairs]),
+                lengths,
+                strict=True,
+            )
+        ]
         return cls(
             source=_lay(source, reduction, device),
             target=_lay(target, reduction, device),
             durations=torch.from_numpy(durations).to(device),
+            source_phrases=phrases[0],
+            target_phrases=phrases[1],
             source_speaker=torch.tensor([p.source_speaker for p in pairs], device=device),
             target_speaker=torch.tensor([p.target_speaker for p in pairs], device=device),
             reduction=reduction,
-            source_lengths=_reduced(source, reduction),
-            target_lengths=_reduced(target, reduction),
+            source_lengths=lengths[0],
+            target_lengths=lengths[1],
         )
 
     def __len__(self) -> int:
@@ -164,6 +198,7 @@ class PackedSet:
         s = self.source.index(chosen, int(source_lengths.max()))
         t = self.target.index(chosen, int(target_lengths.max()))
         r = self.reduction
+        phrases = self.target_phrases.host[host]
         return Batch(
             mel=unstack(self.source.mel[s], r),
             pitch=self.source.pitch[s].flatten(1),
@@ -171,13 +206,17 @@ class PackedSet:
             lengths=self.source.lengths[chosen],
             source_speaker=self.source_speaker[chosen],
             target_speaker=self.target_speaker[chosen],
+            phrases=self.source_phrases.on_device[chosen],
             total=int(source_lengths.sum()),
             durations=self.durations[s],
             target_mel=unstack(self.target.mel[t], r),
             target_pitch=self.target.pitch[t].flatten(1),
             target_energy=self.target.energy[t].flatten(1),
             target_lengths=self.target.lengths[chosen],
+            target_phrases=self.target_phrases.on_device[chosen],
             target_total=int(target_lengths.sum()),
+            target_phrase_count=int(np.count_nonzero(phrases)),
+            target_phrase_longest=int(phrases.max()),
         )
 
 
@@ -204,6 +243,10 @@ def _check(pair: PairArrays, index: int, reduction: int) -> None:
             f"pair {index}: {found[0]} durations with sum {found[1]}, "
             f"expected {expected[0]} of at least 0 with sum {expected[1]}"
         )
+    for side, length in zip(("source", "target"), expected, strict=True):
+        phrases = getattr(pair, f"{side}_phrases")
+        if phrases and (min(phrases) < 1 or sum(phrases) != length):
+            raise ValueError(f"pair {index}: {side} phrases {phrases} do not make {length} frames")
 
 
 def _reduced(side: _Features, reduction: int) -> Int64:

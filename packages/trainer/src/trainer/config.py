@@ -65,6 +65,7 @@ class ModelConfig:
     duration_layers: int = 2  # kernel 3
     pitch_layers: int = 5
     pitch_kernel: int = 5  # reduced frames
+    pitch_ar: Literal["off", "on", "phrase"] = "off"  # autoregressive; phrase: anew in each
     energy_layers: int = 2
     energy_kernel: int = 3  # reduced frames
     postnet_layers: int = 5

@@ -10,8 +10,9 @@ settings, measured by corpuskit's code, normalised by the run's statistics.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from trainer.model import FS2VC
     from trainer.runs import Run
 
-__all__ = ["Converted", "Converter", "targets_by_source", "usable_features"]
+__all__ = ["Converted", "Converter", "phrases_of", "targets_by_source", "usable_features"]
 
 Float32 = npt.NDArray[np.float32]
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +147,10 @@ class Converter:
         name = str(recording) if isinstance(recording, Path) else "the recording"
         try:
             sound = decode(recording) if isinstance(recording, Path) else recording
-            features = usable_features(sound, self.settings, self.f0_ranges.get(source))
+            features, silences = usable_features(sound, self.settings, self.f0_ranges.get(source))
         except BadAudio as error:
             raise BadAudio(f"{name} {error.problem}", error.remedy or _REMEDY) from None
-        mel = self.mel(features, source, target)
+        mel = self.mel(features, source, target, silences)
         if len(mel) < 2:
             raise BadRun(f"{self.label} made no speech of {name}", "train it longer")
         samples = self.vocoder(mel)
@@ -180,8 +182,12 @@ class Converter:
             raise unknown("target speaker", target, targets)
         return source, target
 
-    def mel(self, features: Features, source: str, target: str) -> Float32:
+    def mel(
+        self, features: Features, source: str, target: str, silences: Sequence[Span] = ()
+    ) -> Float32:
         """Convert the kept frames of a recording: (T', bands) natural-log mel.
+
+        `silences` are its silent spans, frames: phrases end at the long ones.
 
         Raises
         ------
@@ -192,14 +198,14 @@ class Converter:
 
         frames = self.normaliser.source(features).whole(self.settings.align.reduction)
         with torch.inference_mode():
-            made = self.model.generate(self._inputs(frames, source, target))
+            made = self.model.generate(self._inputs(frames, source, target, silences))
         length = int(made.lengths[0]) * self.settings.align.reduction
         mel = self.normaliser.target_mel(made.mel[0, :length].float().cpu().numpy())
         if not np.isfinite(mel).all():
             raise BadRun(f"{self.label} gives values that are no numbers", "use another checkpoint")
         return mel
 
-    def _inputs(self, frames: Frames, source: str, target: str) -> Inputs:
+    def _inputs(self, frames: Frames, source: str, target: str, silences: Sequence[Span]) -> Inputs:
         import torch
 
         from trainer.batches import Inputs
@@ -214,6 +220,7 @@ class Converter:
             lengths=torch.tensor([len(frames.pitch) // self.settings.align.reduction]),
             source_speaker=row(source),
             target_speaker=row(target),
+            phrases=torch.tensor([phrases_of(silences, len(frames.pitch), self.settings)]),
         ).to(self.device)
 
 
@@ -226,12 +233,27 @@ def _load_libraries(settings: DatasetConfig) -> None:
     extract(np.zeros(rate), rate, settings.features)
 
 
+def phrases_of(silences: Sequence[Span], frames: int, settings: DatasetConfig) -> tuple[int, ...]:
+    """Return the phrases of a recording of `frames` frames by its own pauses, in reduced frames.
+
+    A phrase ends where a silence of at least `silence.min_silence_len` begins, to the nearest
+    reduced frame; none is empty. What the target of a pair would pause at is not known at use.
+    """
+    reduction, hop = settings.align.reduction, settings.features.hop_length
+    enough = settings.silence.min_silence_len * settings.audio.rate / (1000 * hop)
+    whole = frames // reduction
+    begins = {round(a / reduction) for a, b in silences if b - a >= enough}
+    cuts = [0, *sorted(cut for cut in begins if 0 < cut < whole), whole]
+    return tuple(b - a for a, b in itertools.pairwise(cuts))
+
+
 def usable_features(
     sound: Sound, settings: DatasetConfig, f0_range: tuple[float, float] | None = None
-) -> Features:
+) -> tuple[Features, tuple[Span, ...]]:
     """Measure a recording and keep what a build with `settings` would keep of it.
 
     `f0_range` (Hz) is where the speaker's F0 was searched; None: where the settings say.
+    Returns the kept frames and the silent spans among them.
 
     Raises
     ------
@@ -250,9 +272,10 @@ def usable_features(
     rate, hop = settings.audio.rate, settings.features.hop_length
     features = for_voice(settings.features, f0_range)
     whole = extract(resample(sound.samples, sound.rate, rate), rate, features)
-    kept = whole.cut(
-        *silence.kept_frames(segmentation, len(sound.samples), sound.rate, len(whole), (rate, hop))
+    frames = silence.kept_frames(
+        segmentation, len(sound.samples), sound.rate, len(whole), (rate, hop)
     )
+    kept = whole.cut(*frames)
     if len(kept) < settings.align.reduction:
         raise BadAudio(
             "keeps less than one reduced frame after trimming",
@@ -260,7 +283,7 @@ def usable_features(
         )
     if not continuous_log_f0(kept.f0, kept.energy, settings.features.energy_gate).any():
         raise BadAudio("has no voiced frame")
-    return kept
+    return kept, silence.spans_to_frames(segmentation.silences, frames, sound.rate, (rate, hop))
 
 
 def targets_by_source(

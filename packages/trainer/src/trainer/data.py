@@ -223,6 +223,8 @@ def _arrays(
         target_pitch=target.pitch,
         target_energy=target.energy,
         durations=durations,
+        source_phrases=pair.source.phrases,
+        target_phrases=pair.target.phrases,
         source_speaker=_row(pair.source.speaker, rows),
         target_speaker=_row(pair.target.speaker, rows),
     )

@@ -226,7 +226,9 @@ def _tasks(
             pair=pair.id,
             source=_excerpt(version, recordings[source.recording], source),
             target=_excerpt(version, recordings[target.recording], target),
-            converted_mel=converter.mel(version.features(source), source.speaker, target.speaker),
+            converted_mel=converter.mel(
+                version.features(source), source.speaker, target.speaker, source.silences
+            ),
             target_mel=version.features(target).mel,
             vocoder=converter.vocoder,
             rate=version.settings.audio.rate,

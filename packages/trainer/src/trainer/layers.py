@@ -30,6 +30,7 @@ __all__ = [
     "GatedConv",
     "PostNet",
     "Predictor",
+    "RecurrentPredictor",
     "Turn",
     "rotate",
     "turn",
@@ -308,6 +309,53 @@ class Predictor(nn.Module):
         for step in self.steps:
             x = step(x, real)
         return self.out(x)  # type: ignore[no-any-return]
+
+
+class RecurrentPredictor(Predictor):
+    """A predictor whose frames hear what the frame before them became.
+
+    Convolutions as in `Predictor`, then two LSTM layers that are fed with them and with the last
+    value of the previous reduced frame. When that is known for every frame (training), all frames
+    are computed at once; otherwise frame by frame from the predictor's own values.
+    """
+
+    BETWEEN = 0.1  # dropout between the LSTM layers; zoneout would need a loop over frames
+
+    def __init__(
+        self, width: int, channels: int, layers: int, kernel: int, dropout: float, outputs: int
+    ) -> None:
+        super().__init__(width, channels, layers, kernel, dropout, outputs)
+        self.given = nn.Linear(1, channels)
+        self.lstm = nn.LSTM(channels, channels, 2, batch_first=True, dropout=self.BETWEEN)
+        self.out = nn.Linear(2 * channels, outputs)
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, pieces: Packing, truth: Tensor | None = None
+    ) -> Tensor:
+        """Predict from x (M, width): (M, outputs).
+
+        Every piece of `pieces` starts from nothing. `truth` (M, outputs) stands for the values of
+        the frames before; without it the predicted ones do.
+        """
+        for step in self.steps:
+            x = step(x, pieces.real)
+        rows = pieces.pad(x)  # (P, L, channels)
+        if truth is None:
+            return pieces.pack(self._freely(rows))
+        last = pieces.pad(truth[:, -1:]).to(rows.dtype)
+        before = functional.pad(last[:, :-1], (0, 0, 1, 0))
+        hidden, _ = self.lstm(rows + self.given(before))
+        return pieces.pack(self.out(torch.cat((rows, hidden), dim=-1)))
+
+    def _freely(self, rows: Tensor) -> Tensor:
+        """Predict (P, L, outputs) frame by frame."""
+        last, state, found = rows.new_zeros(rows.shape[0], 1, 1), None, []
+        for frame in torch.split(rows, 1, dim=1):
+            hidden, state = self.lstm(frame + self.given(last), state)
+            value = self.out(torch.cat((frame, hidden), dim=-1))
+            found.append(value)
+            last = value[..., -1:].to(rows.dtype)
+        return torch.cat(found, dim=1)
 
 
 class PostNet(nn.Module):

@@ -7,9 +7,11 @@ Ren et al., FastSpeech 2 (arXiv:2006.04558) and Gulati et al., Conformer (arXiv:
         -> durations -> repeat frames -> pitch and energy of the target -> + target speaker
         -> Conformer decoder -> Linear -> unstack (T', 80) -> PostNet
 
-`forward` trains with the true durations, pitch and energy; `generate` uses its own. All values are
-normalised features. B utterances, S and N reduced frames of source and target, r the reduction
-factor; inside, utterances lie end to end without padding (see `packing`).
+`forward` trains with the true durations, pitch and energy; `generate` uses its own. With `pitch_ar`
+each frame's pitch is predicted from the frame before: from the true one in training mode, from its
+own when evaluating and generating. All values are normalised features. B utterances, S and N
+reduced frames of source and target, r the reduction factor; inside, utterances lie end to end
+without padding (see `packing`).
 
     model = FS2VC(ModelConfig(), speakers=2)
     loss = batch_loss(sums(model(batch), batch))
@@ -28,8 +30,18 @@ from torch.nn import functional
 
 from trainer.batches import Batch, Inputs
 from trainer.config import ModelConfig
-from trainer.layers import BlockShape, Conformer, Conv, PostNet, Predictor
-from trainer.packing import Packing, Stretch, packing, stack, stretch, take, unstack
+from trainer.layers import BlockShape, Conformer, Conv, PostNet, Predictor, RecurrentPredictor
+from trainer.packing import (
+    Packing,
+    Stretch,
+    packing,
+    pieces,
+    stack,
+    stretch,
+    stretched_pieces,
+    take,
+    unstack,
+)
 
 __all__ = ["FS2VC", "Batch", "Generated", "Inputs", "Outputs", "whole_durations"]
 
@@ -102,9 +114,12 @@ class FS2VC(nn.Module):
         encoded = self._encode(batch, source)
         log_duration = self.variance.log_durations(encoded, source)
         given = _prosody(batch.pitch, batch.energy, source, r)
-        mixed, found = self.variance(
-            encoded, given, stretch(batch.durations, source, target), truth
-        )
+        over = stretch(batch.durations, source, target)
+        phrases = None
+        if self.config.pitch_ar == "phrase" and batch.target_phrases is not None:
+            count, longest = batch.target_phrase_count, batch.target_phrase_longest
+            phrases = pieces(batch.target_phrases, target, count, longest)
+        mixed, found = self.variance(encoded, given, over, truth, phrases)
         mel, postnet = self._decode(mixed, batch.target_speaker, target)
         return Outputs(
             mel=unstack(_set_out(mel, target), r),
@@ -132,7 +147,12 @@ class FS2VC(nn.Module):
         target = self._lay(lengths, int(lengths.max()), None)
 
         given = _prosody(inputs.pitch, inputs.energy, source, r)
-        mixed, found = self.variance(encoded, given, stretch(durations, source, target))
+        phrases = None
+        if self.config.pitch_ar == "phrase" and inputs.phrases is not None:
+            phrases = pieces(stretched_pieces(inputs.phrases, durations, source.valid), target)
+        mixed, found = self.variance(
+            encoded, given, stretch(durations, source, target), None, phrases
+        )
         _, postnet = self._decode(mixed, inputs.target_speaker, target)
         return Generated(
             mel=unstack(_set_out(postnet, target), r).float(),
@@ -168,7 +188,11 @@ class Variance(nn.Module):
         self.detach_duration = config.detach_duration
         self.duration = _predictor(config, config.duration_layers, DURATION_KERNEL, outputs=1)
         self.pitch = Contour(
-            config, config.pitch_layers, config.pitch_kernel, detach=config.detach_pitch
+            config,
+            config.pitch_layers,
+            config.pitch_kernel,
+            detach=config.detach_pitch,
+            recurrent=config.pitch_ar != "off",
         )
         self.energy = Contour(
             config, config.energy_layers, config.energy_kernel, detach=config.detach_energy
@@ -180,16 +204,22 @@ class Variance(nn.Module):
         return self.duration(x, source.real)  # type: ignore[no-any-return]
 
     def forward(
-        self, encoded: Tensor, given: Prosody, over: Stretch, truth: Prosody | None = None
+        self,
+        encoded: Tensor,
+        given: Prosody,
+        over: Stretch,
+        truth: Prosody | None = None,
+        phrases: Packing | None = None,
     ) -> tuple[Tensor, Prosody]:
         """Stretch `encoded` (Ms, width) over the target's frames and add the target's prosody.
 
         `given` is the source's prosody, (Ms, r) each; `truth` the target's, (Mt, r) each: without
-        it the predicted values are used. Returns (Mt, width) and the predictions.
+        it the predicted values are used. `phrases` are the target's, where pitch starts anew in
+        each. Returns (Mt, width) and the predictions.
         """
         expanded = over(encoded)
         pitch, energy = truth or (None, None)
-        pitch_added, found_pitch = self.pitch(expanded, given.pitch, over, pitch)
+        pitch_added, found_pitch = self.pitch(expanded, given.pitch, over, pitch, phrases)
         energy_added, found_energy = self.energy(expanded, given.energy, over, energy)
         return expanded + pitch_added + energy_added, Prosody(found_pitch, found_energy)
 
@@ -197,20 +227,38 @@ class Variance(nn.Module):
 class Contour(nn.Module):
     """Pitch or energy: reads the source's values, predicts the target's, embeds the target's."""
 
-    def __init__(self, config: ModelConfig, layers: int, kernel: int, *, detach: bool) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        layers: int,
+        kernel: int,
+        *,
+        detach: bool,
+        recurrent: bool = False,
+    ) -> None:
         super().__init__()
         self.detach = detach
         self.source = Conv(config.reduction, config.width, EMBEDDING_KERNEL)
-        self.predictor = _predictor(config, layers, kernel, outputs=config.reduction)
+        kind = RecurrentPredictor if recurrent else Predictor
+        self.predictor = _predictor(config, layers, kernel, outputs=config.reduction, kind=kind)
         self.target = Conv(config.reduction, config.width, EMBEDDING_KERNEL)
 
     def forward(
-        self, expanded: Tensor, given: Tensor, over: Stretch, truth: Tensor | None
+        self,
+        expanded: Tensor,
+        given: Tensor,
+        over: Stretch,
+        truth: Tensor | None,
+        phrases: Packing | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return what to add to `expanded` (Mt, width), and the predicted values (Mt, r)."""
         x = expanded.detach() if self.detach else expanded
         x = x + over(self.source(given, over.source.real))
-        found = self.predictor(x, over.target.real)
+        if isinstance(self.predictor, RecurrentPredictor):
+            heard = truth if self.training else None
+            found = self.predictor(x, phrases or over.target, heard)
+        else:
+            found = self.predictor(x, over.target.real)
         values = found if truth is None else truth
         return self.target(values, over.target.real), found
 
@@ -255,8 +303,15 @@ def _block(config: ModelConfig) -> BlockShape:
     )
 
 
-def _predictor(config: ModelConfig, layers: int, kernel: int, *, outputs: int) -> Predictor:
-    return Predictor(
+def _predictor(
+    config: ModelConfig,
+    layers: int,
+    kernel: int,
+    *,
+    outputs: int,
+    kind: type[Predictor] = Predictor,
+) -> Predictor:
+    return kind(
         config.width, config.variance_channels, layers, kernel, config.variance_dropout, outputs
     )
 

@@ -21,7 +21,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Packing", "Stretch", "packing", "stack", "stretch", "take", "unstack", "valid_frames"]
+__all__ = [
+    "Packing",
+    "Stretch",
+    "packing",
+    "pieces",
+    "stack",
+    "stretch",
+    "stretched_pieces",
+    "take",
+    "unstack",
+    "valid_frames",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +92,52 @@ def packing(lengths: Tensor, longest: int, gap: int, total: int | None = None) -
         utterance=utterance,
         position=position,
         full=total == count * longest,
+    )
+
+
+def pieces(
+    lengths: Tensor, place: Packing, count: int | None = None, longest: int | None = None
+) -> Packing:
+    """See the utterances laid out in `place` as a batch of their pieces (phrases).
+
+    `lengths` (B, K) are the pieces of each utterance in order, 0 where there are fewer than K;
+    they sum to the utterance's frames. The result sets the same M rows out as (P, L, C) and back,
+    P pieces of at most L frames. `count` (P) and `longest` (L) spare waits for the device.
+    """
+    flat = lengths.flatten()
+    there = flat > 0
+    if count is None or longest is None:
+        count, longest = int(there.sum()), int(flat.max())
+    # a stable sort, because `nonzero` would wait for the device
+    chosen = torch.argsort((~there).to(torch.uint8), stable=True)[:count]
+    ends = lengths.cumsum(1)
+    first = (place.rows[:, :1] + ends - lengths).flatten()[chosen]
+    own = flat[chosen]
+    time = torch.arange(longest, device=lengths.device)
+    valid = time[None] < own[:, None]
+
+    frame = torch.arange(place.valid.shape[1], device=lengths.device)
+    within = frame.expand(*place.valid.shape).contiguous()
+    piece = torch.searchsorted(ends, within, right=True).clamp(max=lengths.shape[1] - 1)
+    rank = (there.cumsum(0) - 1).view_as(lengths).gather(1, piece).clamp(min=0)
+    position = (within - (ends - lengths).gather(1, piece)).clamp(0, longest - 1)
+    rank, position = (each.flatten()[place.frames] for each in (rank, position))
+    return Packing(
+        valid=valid,
+        rows=first[:, None] + torch.minimum(time[None], own[:, None] - 1),
+        frames=rank * longest + position,
+        real=place.real,
+        utterance=rank,
+        position=position,
+        full=count * longest == place.valid.shape[0] * place.valid.shape[1] and place.full,
+    )
+
+
+def stretched_pieces(lengths: Tensor, durations: Tensor, valid: Tensor) -> Tensor:
+    """Return how long pieces of `lengths` (B, K) source frames become under `durations` (B, S)."""
+    reached = functional.pad(durations.masked_fill(~valid, 0).cumsum(1), (1, 0))
+    return reached.gather(1, lengths.cumsum(1)).diff(
+        dim=1, prepend=torch.zeros_like(lengths[:, :1])
     )
 
 

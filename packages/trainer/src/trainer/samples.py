@@ -59,7 +59,7 @@ def convert(converter: Converter, version: Version, pairs: Sequence[Pair]) -> It
     """
     for pair in pairs:
         source, target = pair.source.speaker, pair.target.speaker
-        mel = converter.mel(version.features(pair.source), source, target)
+        mel = converter.mel(version.features(pair.source), source, target, pair.source.silences)
         yield Sample(
             name=f"{pair.sentence}.{source}-{target}",
             mel=mel,
