@@ -27,6 +27,7 @@ __all__ = [
     "diff_settings",
     "diff_tiers",
     "diff_versions",
+    "flat_settings",
 ]
 
 ASPECTS = ("audio", "features", "tiers", "trim", "silence", "phrases", "durations", "split")
@@ -97,7 +98,7 @@ class Difference:
 
 def diff_settings(before: DatasetConfig, after: DatasetConfig) -> tuple[SettingChange, ...]:
     """List the settings that differ, folders left out (they are not part of a version)."""
-    flat = [_flatten(portable(settings)) for settings in (before, after)]
+    flat = [flat_settings(portable(settings)) for settings in (before, after)]
     return tuple(
         SettingChange(key=key, before=flat[0].get(key), after=flat[1].get(key))
         for key in sorted(flat[0].keys() | flat[1].keys())
@@ -115,12 +116,13 @@ def diff_tiers(before: Mapping[str, HandTiers], after: Mapping[str, HandTiers]) 
     return told
 
 
-def _flatten(value: Any, key: str = "") -> dict[str, Any]:
+def flat_settings(value: Any, key: str = "") -> dict[str, Any]:
+    """Return nested settings by their dotted keys, "silence.thresh"."""
     if not isinstance(value, dict):
         return {key: value}
     result: dict[str, Any] = {}
     for name, item in value.items():
-        result.update(_flatten(item, f"{key}.{name}" if key else name))
+        result.update(flat_settings(item, f"{key}.{name}" if key else name))
     return result
 
 

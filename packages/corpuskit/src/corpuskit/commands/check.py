@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,9 @@ def check(
     name: NameArgument,
     top: Annotated[int, typer.Option(min=1, help="How many suspect pairs to show")] = 20,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any pair is suspect")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write it as a page to read and to hear")
+    ] = None,
     jobs: JobsOption = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
@@ -39,6 +43,10 @@ def check(
 
     version = open_version(workspace_of(workspace), name)
     found = _follow(version, jobs, quiet=quiet)
+    if html is not None:
+        from corpuskit.pages.check_page import write_check
+
+        write_check(html, version, found, top)
     print_json(to_mapping(found)) if as_json else print_lines(checked(found, top))
     if strict and found.suspects:
         raise typer.Exit(1)

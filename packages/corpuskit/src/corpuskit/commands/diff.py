@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,9 @@ __all__ = ["diff"]
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="Dataset version")],
     after: Annotated[str, typer.Argument(metavar="B", help="Dataset version compared with A")],
+    html: Annotated[
+        Path | None, typer.Option(help="Also write it as a page to read and to hear")
+    ] = None,
     as_json: JsonOption = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 1 when the versions differ")
@@ -35,7 +39,12 @@ def diff(
     from corpuskit.wording.diff import difference
 
     where = workspace_of(workspace)
-    found = diff_versions(open_version(where, before), open_version(where, after))
+    versions = open_version(where, before), open_version(where, after)
+    found = diff_versions(*versions)
+    if html is not None:
+        from corpuskit.pages.diff_page import write_diff
+
+        write_diff(html, *versions, found)
     if as_json:
         print_json(to_mapping(found))
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from corpuskit.diff import Difference, Measure, PairChange
 from corpuskit.tables import counted, table
 
-__all__ = ["difference"]
+__all__ = ["CHANGE_HEADER", "change_row", "difference", "total_row"]
 
 
 def difference(found: Difference, shown: int = 10) -> Iterator[str]:
@@ -28,11 +28,11 @@ def difference(found: Difference, shown: int = 10) -> Iterator[str]:
     if found.changed or found.added or found.removed:
         yield from table(
             ["", found.before, found.after, "change"],
-            [_total_row(name, measure) for name, measure in found.totals.items()],
+            [total_row(name, measure) for name, measure in found.totals.items()],
         )
     if found.changed:
         yield f"largest of {counted(len(found.changed), 'change')}:"
-        yield from table(CHANGE_HEADER, [_change_row(change) for change in found.changed[:shown]])
+        yield from table(CHANGE_HEADER, [change_row(change) for change in found.changed[:shown]])
     yield found.sentence
 
 
@@ -49,7 +49,8 @@ def _some(what: str, names: Sequence[str], shown: int) -> Iterator[str]:
         yield f"{what}: {', '.join(names[:shown])}{more}"
 
 
-def _total_row(name: str, measure: Measure) -> list[str]:
+def total_row(name: str, measure: Measure) -> list[str]:
+    """Return one quantity before and after, and its change."""
     unit = " s" if name.endswith("seconds") else ""
     digits = 0 if name.startswith("pairs") else 2
     words = name.replace("_seconds", "").replace("_", " ")
@@ -64,7 +65,8 @@ def _total_row(name: str, measure: Measure) -> list[str]:
 CHANGE_HEADER = ["pair", "speech", "trimmed", "silent", "phrases", "target frames", "changed in"]
 
 
-def _change_row(change: PairChange) -> list[str]:
+def change_row(change: PairChange) -> list[str]:
+    """Return what happened to one pair (CHANGE_HEADER)."""
     return [
         change.pair,
         f"{change.speech.change:+.2f} s",

@@ -1,0 +1,1 @@
+"""Pages of finished versions: how two differ, and which pairs are suspect; to read and to hear."""
