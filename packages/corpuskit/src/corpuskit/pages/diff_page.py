@@ -80,6 +80,10 @@ def _totals(before: Version, after: Version, found: Difference) -> Html:
         told = ", ".join(f"{name} {count:,}" for name, count in found.aspects.items())
         both = counted(len(found.changed) + found.unchanged, "pair")
         parts.append(paragraph(f"{len(found.changed):,} of {both} changed in: {told}"))
+    if found.tiers:
+        named = [f"{name} ({change})" for name, change in found.tiers.items()]
+        more = f", and {len(named) - LISTED:,} more" if len(named) > LISTED else ""
+        parts.append(paragraph(f"Tiers by hand: {', '.join(named[:LISTED])}{more}"))
     rows = [total_row(name, measure) for name, measure in found.totals.items()]
     moved = [k for k, measure in enumerate(found.totals.values()) if measure.change]
     header = ["", found.before, found.after, "change"]
