@@ -21,6 +21,7 @@ from corpuskit.commands.diff import diff
 from corpuskit.commands.export import export
 from corpuskit.commands.gc import gc
 from corpuskit.commands.list_ import list_
+from corpuskit.commands.scan import scan
 from corpuskit.commands.show import show
 from corpuskit.commands.verify import verify
 from corpuskit.console import (
@@ -55,6 +56,7 @@ def _given(
     remember(workspace, quiet=quiet)
 
 
+app.command()(scan)
 app.command()(build)
 app.command()(diff)
 app.command()(check)

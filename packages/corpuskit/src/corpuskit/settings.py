@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import re
 import sys
 import tomllib
 import types
@@ -18,7 +20,15 @@ from typing import Any, Literal, TypeVar
 
 from corpuskit.errors import BadSetting
 
-__all__ = ["dump_toml", "from_mapping", "load_toml", "to_mapping", "with_settings"]
+__all__ = [
+    "dump_toml",
+    "from_mapping",
+    "load_toml",
+    "to_mapping",
+    "toml_key",
+    "toml_text",
+    "with_settings",
+]
 
 T = TypeVar("T")
 
@@ -249,3 +259,13 @@ def dump_toml(mapping: Mapping[str, Any]) -> str:
 
     text: str = tomli_w.dumps(without_none(to_mapping(mapping)))
     return text
+
+
+def toml_key(name: str) -> str:
+    """Return a name as a TOML key, quoted where it must be."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_text(name)
+
+
+def toml_text(text: str) -> str:
+    """Return a text as a TOML string: JSON's escapes are all valid there."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
