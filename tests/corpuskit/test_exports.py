@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,10 +52,12 @@ def test_every_format_says_what_it_wrote_and_from_what(
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_number_of_threads_changes_nothing(version: Version, form: str, tmp_path: Path) -> None:
-    exported(version, form, tmp_path / "one", "--jobs", "1")
-    exported(version, form, tmp_path / "four", "--jobs", "4")
+    exported(version, form, tmp_path / "out", "--jobs", "1")
+    alone = contents(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out")
+    exported(version, form, tmp_path / "out", "--jobs", "4")
 
-    assert contents(tmp_path / "one") == contents(tmp_path / "four")
+    assert contents(tmp_path / "out") == alone
 
 
 @pytest.mark.parametrize("form", FORMATS)

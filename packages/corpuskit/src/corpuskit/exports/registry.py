@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from corpuskit.errors import CorpuskitError, Refused, unknown
 from corpuskit.exports.audio import write_audio
+from corpuskit.exports.lhotse import write_lhotse
 from corpuskit.exports.npy import write_npy
 from corpuskit.exports.request import Means, Note, Progress, Writer
 from corpuskit.exports.textgrid import write_textgrids
@@ -21,6 +23,7 @@ __all__ = ["FORMATS", "Exported", "export"]
 
 FORMATS: dict[str, Writer] = {
     "audio": write_audio,
+    "lhotse": write_lhotse,
     "npy": write_npy,
     "textgrid": write_textgrids,
 }
@@ -64,7 +67,7 @@ def export(
         _check_free(out)
         remove_leftovers(out.parent)
         with temporary_folder(out.parent) as folder:
-            yield from writer(version, folder, means)
+            yield from writer(version, folder, dataclasses.replace(means, folder=out))
             fill_file(folder / "export.json", _card(version, form, means, len(pairs)))
             sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
             if out.is_dir():

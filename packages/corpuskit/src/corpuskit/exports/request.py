@@ -40,6 +40,7 @@ class Means:
 
     splits: tuple[str, ...] = SPLITS
     jobs: int = 1
+    folder: Path = Path()  # where the export will be; for formats that name their own files
 
     def __post_init__(self) -> None:
         for split in self.splits:

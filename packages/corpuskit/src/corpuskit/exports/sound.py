@@ -12,7 +12,7 @@ from corpuskit.audio import digest
 from corpuskit.errors import BadAudio, CorpuskitError
 from corpuskit.versions import Recording, Side, Version
 
-__all__ = ["Cut", "cut"]
+__all__ = ["Cut", "Shape", "cut", "shape_of"]
 
 # libsndfile's sample formats: what they are read as, and the wav format that holds just that.
 _EXACT = {
@@ -44,13 +44,23 @@ class Cut:
         return buffer.getvalue()
 
 
-def cut(version: Version, side: Side, recording: Recording) -> Cut:
-    """Read what a version keeps of a recording.
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a recording's file holds."""
+
+    rate: int  # Hz
+    samples: int  # of the whole file
+    channels: int
+    subtype: str  # libsndfile's name of the sample format
+
+
+def shape_of(version: Version, recording: Recording) -> Shape:
+    """Return what the file of a recording holds, if it is what the version was built from.
 
     Raises
     ------
     CorpuskitError
-        The file is gone, or holds other samples than those the version was built from.
+        The file is gone, or holds other samples.
 
     """
     import soundfile
@@ -59,15 +69,28 @@ def cut(version: Version, side: Side, recording: Recording) -> Cut:
     try:
         if digest(version.sound(recording)) != recording.digest:
             raise BadAudio("holds other samples than when the dataset was built")
-        subtype = soundfile.info(path).subtype
-        dtype, exact = _EXACT.get(subtype, _COMPRESSED)
-        first = recording.clip[0] if recording.clip else 0
-        start, stop = (first + each for each in side.samples)
-        frames, rate = soundfile.read(path, stop - start, start, dtype=dtype, always_2d=True)
+        found = soundfile.info(path)
     except (BadAudio, soundfile.LibsndfileError) as error:
         problem = error.problem if isinstance(error, BadAudio) else str(error)
         raise CorpuskitError(
             f"dataset {version.name}, recording {recording.id}: {path} {problem}",
             f"`corpuskit verify {version.name}` names everything that changed",
         ) from None
+    return Shape(
+        rate=found.samplerate,
+        samples=found.frames,
+        channels=found.channels,
+        subtype=found.subtype,
+    )
+
+
+def cut(version: Version, side: Side, recording: Recording) -> Cut:
+    """Read what a version keeps of a recording (CorpuskitError as in `shape_of`)."""
+    import soundfile
+
+    dtype, exact = _EXACT.get(shape_of(version, recording).subtype, _COMPRESSED)
+    first = recording.clip[0] if recording.clip else 0
+    start, stop = (first + each for each in side.samples)
+    path = version.source_path(recording)
+    frames, rate = soundfile.read(path, stop - start, start, dtype=dtype, always_2d=True)
     return Cut(frames=frames, rate=rate, subtype=exact)
