@@ -21,6 +21,7 @@ from corpuskit.commands.diff import diff
 from corpuskit.commands.export import export
 from corpuskit.commands.gc import gc
 from corpuskit.commands.list_ import list_
+from corpuskit.commands.preview import preview
 from corpuskit.commands.scan import scan
 from corpuskit.commands.show import show
 from corpuskit.commands.verify import verify
@@ -58,6 +59,7 @@ def _given(
 
 app.command()(scan)
 app.command()(build)
+app.command()(preview)
 app.command()(diff)
 app.command()(check)
 app.command("list")(list_)

@@ -26,7 +26,16 @@ from corpuskit.files import canonical, write_file
 from corpuskit.layouts import Clip
 from corpuskit.objects import Store, libraries
 
-__all__ = ["Facts", "Index", "clip_samples", "load_levels", "measure", "object_names", "promised"]
+__all__ = [
+    "Facts",
+    "Index",
+    "clip_samples",
+    "load_levels",
+    "measure",
+    "object_names",
+    "opened",
+    "promised",
+]
 
 DECODE_VERSION = 1  # raise when decoding gives other samples or other reasons
 _SETTLED = 2_000_000_000  # ns; a file changed this recently may change again unnoticed
@@ -63,10 +72,7 @@ def measure(
     used comes back with its reason; only a store that cannot be written raises.
     """
     try:
-        sound = _clipped(decode(path), clip)
-        if not sound.samples.any():
-            raise BadAudio("is silent from end to end (every sample is zero)")
-        facts = Facts(digest=digest(sound), rate=sound.rate, samples=len(sound.samples))
+        sound, facts = opened(path, clip)
         made = _store_levels(sound, facts, store)
         made |= _store_features(sound, facts, store, audio, settings)
     except BadAudio as error:
@@ -86,6 +92,21 @@ def promised(path: Path, clip: Clip | None = None) -> Facts:
         return Facts(problem=error.problem)
     first, stop = _clip_span(clip, read.samples, read.rate)
     return Facts(rate=read.rate, samples=max(0, stop - first))
+
+
+def opened(path: Path, clip: Clip | None = None) -> tuple[Sound, Facts]:
+    """Decode a recording (of its file, the clip) and tell who it is.
+
+    Raises
+    ------
+    BadAudio
+        It cannot be decoded, or is silent from end to end.
+
+    """
+    sound = _clipped(decode(path), clip)
+    if not sound.samples.any():
+        raise BadAudio("is silent from end to end (every sample is zero)")
+    return sound, Facts(digest=digest(sound), rate=sound.rate, samples=len(sound.samples))
 
 
 def _clipped(sound: Sound, clip: Clip | None) -> Sound:
