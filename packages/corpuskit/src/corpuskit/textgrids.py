@@ -14,7 +14,7 @@ import codecs
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,11 @@ from corpuskit.errors import BadLabels
 
 __all__ = ["Interval", "TextGrid", "Tier", "parse", "read_text", "read_textgrid", "written"]
 
-_TOKEN = re.compile(r'"((?:[^"]|"")*)"(?=\s|\Z)|<[^>\s]*>|![^\r\n]*|\S+')
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_TOKEN = re.compile(
+    r"""(?<!\S)(?:"(?P<text>(?:[^"]|"")*)"(?!\S)"""
+    r"""|(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?!\S)"""
+    r"""|(?P<flag><[^>\s]*>)(?!\S)|(?P<loose>")|![^\r\n]*)"""
+)
 _SAME = 1e-6  # seconds; boundaries closer than this are one boundary, rounded twice
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -152,33 +155,37 @@ class _Values:
 
     def __init__(self, text: str, where: str) -> None:
         self.where = where
-        self.line = 1  # of the value read last
         self._text = text
-        self._counted = 0  # characters of which the lines were counted
-        self._tokens = self._free_standing()
+        self._values = (match for match in _TOKEN.finditer(text) if match.lastgroup)
+        self._last: re.Match[str] | None = None
+        self._line = 1  # of the place up to which lines were counted
+        self._counted = 0
 
-    def _free_standing(self) -> Iterator[re.Match[str]]:
-        for match in _TOKEN.finditer(self._text):
-            word = match.group()
-            if word.startswith('"') or word.startswith("<") or _NUMBER.fullmatch(word):
-                yield match
+    @property
+    def line(self) -> int:
+        """The line of the value read last."""
+        begin = self._last.start() if self._last else 0
+        self._line += self._text.count("\n", self._counted, begin)
+        self._counted = begin
+        return self._line
 
-    def _next(self, wanted: str) -> re.Match[str]:
-        match = next(self._tokens, None)
+    def _next(self, kind: str, wanted: str) -> str:
+        match = next(self._values, None)
         if match is None:
             raise BadLabels(f"{self.where} ends where {wanted} should follow")
-        self.line += self._text.count("\n", self._counted, match.start())
-        self._counted = match.start()
-        return match
+        self._last = match
+        if match.lastgroup != kind:
+            raise self.wrong(f"{match.group()[:40]} stands where {wanted} should")
+        return match.group(kind)
 
     def wrong(self, problem: str) -> BadLabels:
         return BadLabels(f"{self.where}: line {self.line}: {problem}")
 
     def number(self) -> float:
-        word = self._next("a number").group()
-        if not _NUMBER.fullmatch(word) or not math.isfinite(float(word)):
-            raise self.wrong(f"{word[:40]} stands where a number should")
-        return float(word)
+        number = float(self._next("number", "a number"))
+        if not math.isfinite(number):
+            raise self.wrong("a number is too large")
+        return number
 
     def count(self) -> int:
         number = self.number()
@@ -187,14 +194,10 @@ class _Values:
         return int(number)
 
     def text(self) -> str:
-        match = self._next("a quoted text")
-        if match.group(1) is None:
-            raise self.wrong(f"{match.group()[:40]} stands where a quoted text should")
-        return match.group(1).replace('""', '"')
+        return self._next("text", "a quoted text").replace('""', '"')
 
     def flag(self) -> None:
-        word = self._next("<exists>").group()
-        if word != "<exists>":
+        if self._next("flag", "<exists>") != "<exists>":
             raise self.wrong("the TextGrid has no tiers")
 
 
