@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,28 @@ def test_labels_that_could_be_either_speakers_are_nobodys(tmp_path: Path) -> Non
 def test_a_missing_folder_of_labels_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadLabels, match=r"folder of labels .*gone does not exist"):
         LabelFinder(tmp_path / "gone")
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "a.lab"
+    path.write_bytes(data)
+    try:
+        phones = read_labels(path)
+    except BadLabels:
+        return
+    assert all(a.end <= b.begin for a, b in itertools.pairwise(phones))
+
+
+@given(st.lists(st.text(alphabet="0123456789.e+- \n^=axN", max_size=12), max_size=8))
+def test_lines_like_labels_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+) -> None:
+    path = lab(tmp_path_factory.mktemp("like"), "\n".join(lines))
+    try:
+        phones = read_labels(path)
+    except BadLabels:
+        return
+    assert all(0 <= phone.begin <= phone.end for phone in phones)

@@ -223,3 +223,22 @@ def test_the_digest_is_of_every_decision() -> None:
     assert len(digests) == 7
     hand = HandTiers.of("N/a", PLAIN, 16000, 16000)
     assert (hand.segmentation, hand.digest) == (PLAIN, tiers_digest(PLAIN, 16000, 16000))
+
+
+@given(st.data())
+def test_damaged_files_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whatever byte is lost or changed: a decision within the recording, or a named refusal."""
+    path = tmp_path_factory.mktemp("damaged") / "a.TextGrid"
+    whole = written(textgrid_of(PLAIN, 16000, 16000))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    gone = data.draw(st.integers(0, 40))
+    path.write_bytes(whole[:at] + data.draw(st.binary(max_size=6)) + whole[at + gone :])
+    try:
+        decided = segmentation_of(read_textgrid(path), 16000, 16000)
+    except BadLabels:
+        return
+    assert 0 <= decided.start < decided.stop <= 16000
+    for begin, end in (*decided.silences, *decided.breaks):
+        assert decided.start <= begin < end <= decided.stop
