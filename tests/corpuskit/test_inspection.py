@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+import standins
 from building import corpuskit, quick_corpus
 from corpuskit.errors import BadSetting
 from corpuskit.inspection import Inspection, inspect_folder
@@ -77,6 +79,31 @@ def test_defects_are_told_with_their_recordings(tmp_path: Path) -> None:
     assert "faulty reading" in found["jvs009/VOICEACTRESS100_086",]
     assert "zero length" in found["jvs009/VOICEACTRESS100_095",]
     assert "there is no wav" in found["jvs001/VOICEACTRESS100_099",]
+
+
+def test_the_whole_of_jsut_is_counted(tmp_path: Path) -> None:
+    found = only(standins.write_jsut(tmp_path / "jsut_ver1.1"))
+    counts: Counter[str] = Counter()
+    for part in found.parts:
+        counts[part.subset] += part.files
+    assert counts == standins.JSUT_COUNTS
+    assert (found.files, found.findings, found.warnings) == (7696, (), ())
+    assert sum(part.rates[48000] for part in found.parts) == 7696
+
+
+def test_every_defect_of_jvs_is_found(tmp_path: Path) -> None:
+    people = ("jvs001", "jvs009", "jvs030", "jvs055", "jvs058", "jvs088")
+    found = only(standins.write_jvs(tmp_path / "jvs_ver1", people))
+    reasons = {name: each.reason for each in found.findings for name in each.recordings}
+    told = {name for name, reason in reasons.items() if "faulty reading" in reason}
+    faulty = {(who, number) for who, number in standins.JVS_FAULTY if who in people}
+    assert told == {f"{who}/VOICEACTRESS100_{n:03d}" for who, n in faulty - {("jvs058", 14)}}
+    assert "careful users remove it" in reasons["jvs058/VOICEACTRESS100_014"]
+    assert "missing" in reasons["jvs030/VOICEACTRESS100_045"]
+    assert "zero length" in reasons["jvs009/VOICEACTRESS100_095"]
+    assert "one behind" in reasons["jvs058/VOICEACTRESS100_016"]
+    assert sum("wrong file name" in reason for reason in reasons.values()) == 15
+    assert any("no folder of" in text for text in found.warnings)
 
 
 def test_a_corpus_is_found_inside_the_folder(tmp_path: Path) -> None:
