@@ -12,6 +12,7 @@ from pathlib import Path
 
 from corpuskit.errors import CorpuskitError, Refused, unknown
 from corpuskit.exports.audio import write_audio
+from corpuskit.exports.hf import write_hf
 from corpuskit.exports.lhotse import write_lhotse
 from corpuskit.exports.npy import write_npy
 from corpuskit.exports.request import Means, Note, Progress, Writer
@@ -23,6 +24,7 @@ __all__ = ["FORMATS", "Exported", "export"]
 
 FORMATS: dict[str, Writer] = {
     "audio": write_audio,
+    "hf": write_hf,
     "lhotse": write_lhotse,
     "npy": write_npy,
     "textgrid": write_textgrids,

@@ -95,12 +95,12 @@ def file_name(text: str) -> str:
 
 
 def in_threads(
-    function: Callable[[In], Out], items: Sequence[In], means: Means
+    function: Callable[[In], Out], items: Sequence[In], means: Means, ahead: int = _CHUNK
 ) -> Iterator[tuple[int, Out]]:
-    """Yield (how many are done, function(item)) in order, a bounded number ahead."""
+    """Yield (how many are done, function(item)) in order; at most `ahead` results wait."""
     done = 0
-    for first in range(0, len(items), _CHUNK):
-        chunk = items[first : first + _CHUNK]
+    for first in range(0, len(items), ahead):
+        chunk = items[first : first + ahead]
         for result in engine.threads(function, chunk, means.jobs):
             done += 1
             yield done, result
