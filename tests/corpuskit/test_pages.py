@@ -323,7 +323,7 @@ def test_levels_are_those_of_the_samples() -> None:
 def suspicious(version: Version) -> Checked:
     """A check's outcome with one of everything."""
     first, second = version.pairs[:2]
-    lapse = Lapse(side="target", start=0.4, seconds=0.2)
+    lapse = Lapse(side="target", start=0.4, stop=0.6, seconds=0.2)
     partner = BetterPartner(recording=second.target.recording, distance=0.5, own=1.0, tried=3)
     findings = (
         Finding(reason="partner", value=1.0, usual=0.5, deviations=13.9, partner=partner),
@@ -335,6 +335,7 @@ def suspicious(version: Version) -> Checked:
         pairs=len(version.pairs),
         groups=(Group(source="N", target="C", pairs=4, judged=False),),
         suspects=(Suspect(pair=first.id, suspicion=15.9, findings=findings),),
+        culprits=(),
         reasons={"partner": 1, "words": 1, "ratio": 1},
         pauses_known=True,
     )

@@ -12,6 +12,7 @@ from corpuskit.checks.partners import BetterPartner
 from corpuskit.checks.suspicion import (
     REASONS,
     Checked,
+    Culprit,
     Finding,
     Group,
     Measured,
@@ -23,6 +24,7 @@ __all__ = [
     "REASONS",
     "BetterPartner",
     "Checked",
+    "Culprit",
     "Finding",
     "Group",
     "Lapse",

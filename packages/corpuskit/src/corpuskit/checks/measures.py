@@ -26,8 +26,9 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
 
 PAUSE = 0.2  # s; shorter gaps may be a stop consonant and need no counterpart
+CLOSURE = 0.08  # s; the other side is quiet for less than this: a consonant at most
 SLACK = 0.1  # s; how far from its place along the alignment a pause may lie
-WINDOW = 0.3  # s; over which words said by one side only are looked for
+WINDOW = 0.6  # s; over which words said by one side only are looked for
 BANDS = 10  # mel bands are averaged to about this many: voices differ in the harmonics between
 LOUD, LEAST, MOST = 95, 2.3, 4.0  # percentile; quiet is 20 to 35 dB (in nepers) below it
 
@@ -38,7 +39,8 @@ class Lapse:
 
     side: str  # "source" or "target": where it is heard
     start: float  # s, in the recording as it is on disk
-    seconds: float
+    stop: float  # s
+    seconds: float  # without a counterpart; words are said faster or slower around them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +156,13 @@ def _pauses(
                 a, b = (int(reached[min(at, len(durations))]) for at in (first, stop))
             else:
                 a, b = (int(np.searchsorted(reached, at)) for at in (first, stop))
-            if not other[max(0, a - slack) : b + slack].any():
-                start = _in_recording(side, begin / reduction, second)
-                yield Lapse(side=name, start=start, seconds=round(seconds, 3))
+            if other[max(0, a - slack) : b + slack].sum() * second < CLOSURE:
+                yield Lapse(
+                    side=name,
+                    start=_in_recording(side, begin / reduction, second),
+                    stop=_in_recording(side, end / reduction, second),
+                    seconds=round(seconds, 3),
+                )
 
 
 def _at_an_edge(side: Side, begin: int, end: int, slack: int) -> bool:
@@ -182,9 +188,14 @@ def _words(
         stop = np.searchsorted(other, other + window, side="right") - 1
         extra = (mine[stop] - mine) - (other[stop] - other) * expected
         at = int(np.argmax(extra))
+        # The window is longer than the words: they are where the courses part.
+        apart = (mine - other * expected)[at : stop[at] + 1]
+        first = int(np.argmin(apart))
+        last = first + int(np.argmax(apart[first:]))
         name, side = sides[index]
         yield Lapse(
             side=name,
-            start=_in_recording(side, places[index][at], second),
+            start=_in_recording(side, places[index][at + first], second),
+            stop=_in_recording(side, places[index][at + last], second),
             seconds=round(float(extra[at]) * second, 3),
         )

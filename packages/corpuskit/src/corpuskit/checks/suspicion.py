@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,12 @@ from corpuskit.checks.measures import Lapse, Measures, measure
 from corpuskit.checks.partners import BetterPartner, better_partner, reader
 from corpuskit.versions import Pair, Version
 
-__all__ = ["REASONS", "Checked", "Finding", "Group", "Measured", "Suspect", "check"]
+__all__ = ["REASONS", "Checked", "Culprit", "Finding", "Group", "Measured", "Suspect", "check"]
 
 FEWEST = 20  # pairs of two speakers, to know what is usual for them
 UNUSUAL = 4.0  # robust standard deviations from the median
 SEARCHED = {"distance", "words", "ratio"}  # what a wrong partner shows itself by
+SEVERAL = 3  # pairs of a recording, to tell it from its partners
 SEARCHES = 50  # pairs for which a better partner is looked for
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 
@@ -66,6 +67,15 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Culprit:
+    """A recording most of whose pairs are suspect: the fault is its own."""
+
+    recording: str
+    suspects: int
+    pairs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """`done` of `total` pairs have been measured."""
 
@@ -81,6 +91,7 @@ class Checked:
     pairs: int
     groups: tuple[Group, ...]  # sorted
     suspects: tuple[Suspect, ...]  # most suspicious first
+    culprits: tuple[Culprit, ...]  # most suspect pairs first
     reasons: Mapping[str, int]  # reason -> pairs
     pauses_known: bool  # False: the thresholds found no silence, so no pause can be missed
 
@@ -121,6 +132,7 @@ def _judged(version: Version, measures: Sequence[Measures]) -> Checked:
             for (a, b), group in sorted(by_speakers.items())
         ),
         suspects=tuple(sorted(suspects, key=lambda s: (-s.suspicion, s.pair))),
+        culprits=_culprits(version, findings.keys()),
         reasons={reason: reasons.count(reason) for reason in REASONS if reason in reasons},
         pauses_known=any(p.source.silences or p.target.silences for p in version.pairs),
     )
@@ -190,6 +202,22 @@ def _partner(better: BetterPartner) -> Finding:
         deviations=round(nearer / FINEST["distance"], 2),
         partner=better,
     )
+
+
+def _culprits(version: Version, suspects: Collection[str]) -> tuple[Culprit, ...]:
+    """Find recordings of several pairs of which most are suspect."""
+    pairs: Counter[str] = Counter()
+    suspect: Counter[str] = Counter()
+    for pair in version.pairs:
+        for side in (pair.source, pair.target):
+            pairs[side.recording] += 1
+            suspect[side.recording] += pair.id in suspects
+    found = [
+        Culprit(recording=name, suspects=suspect[name], pairs=count)
+        for name, count in pairs.items()
+        if count >= SEVERAL and 2 * suspect[name] > count
+    ]
+    return tuple(sorted(found, key=lambda c: (-c.suspects, c.recording)))
 
 
 def _suspicion(found: Sequence[Finding]) -> float:

@@ -42,7 +42,7 @@ def check_page(version: Version, found: Checked, shown: int = 20) -> Page:
 
 
 def _numbers(found: Checked) -> Html:
-    parts: list[Html] = [notice("plain", "Not checked", f"{text}.") for text in remarks(found)]
+    parts: list[Html] = [notice("plain", "Worth knowing", f"{text}.") for text in remarks(found)]
     if not found.suspects:
         return joined(*parts, notice("good", "No pair is suspect"))
     reasons = [reason for reason in REASONS if reason in found.reasons]
@@ -119,7 +119,7 @@ def _side(
 ) -> Html:
     shown = opener.open(version, side.recording)
     places = [each.place for each in findings if each.place and each.place.side == role]
-    noted = [(place.start, place.start + place.seconds) for place in places]
+    noted = [(place.start, place.stop) for place in places]
     excerpts = [
         Excerpt(
             label="around the mark",

@@ -40,7 +40,7 @@ def summary(found: Checked) -> str:
 
 
 def remarks(found: Checked, shown: int = 5) -> Iterator[str]:
-    """Say what could not be checked, and why."""
+    """Say what could not be checked, and which recordings are at fault themselves."""
     few = [group for group in found.groups if not group.judged]
     if few:
         named = ", ".join(_group(group) for group in few[:shown])
@@ -49,6 +49,13 @@ def remarks(found: Checked, shown: int = 5) -> Iterator[str]:
             f"too few pairs to know what is usual: {named}{more}; "
             "only their pauses are checked (20 pairs of two speakers are needed)"
         )
+    for culprit in found.culprits[:shown]:
+        yield (
+            f"{culprit.suspects:,} of {counted(culprit.pairs, 'pair')} of {culprit.recording} are "
+            "suspect: that recording rather than its partners"
+        )
+    if len(found.culprits) > shown:
+        yield f"and so for {counted(len(found.culprits) - shown, 'recording')} more"
     if not found.pauses_known:
         yield "no silence was found at this threshold: pauses cannot be compared"
 
