@@ -20,6 +20,7 @@ from corpuskit.commands.demo import demo
 from corpuskit.commands.diff import diff
 from corpuskit.commands.export import export
 from corpuskit.commands.gc import gc
+from corpuskit.commands.init import init
 from corpuskit.commands.list_ import list_
 from corpuskit.commands.preview import preview
 from corpuskit.commands.scan import scan
@@ -58,6 +59,7 @@ def _given(
 
 
 app.command()(scan)
+app.command()(init)
 app.command()(build)
 app.command()(preview)
 app.command()(diff)
