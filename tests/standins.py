@@ -1,8 +1,9 @@
 """Stand-ins for JSUT, JSSS and JVS: their trees, names, counts and defects, without their sound.
 
-Every file of a tree is a hard link to one wav of a 40 ms tone, so that all 7,696 files of JSUT
-are made in a moment. What is wrong with the corpora is written down here a second time, from what
-people tell of them, so that the package's own table can be held against it.
+Every file of a tree is a hard link to one wav, 0.15 s of a voiced tone (the shortest that can be
+used), so that all 7,696 files of JSUT are made in a moment. What is wrong with the corpora is
+written down here a second time, from what people tell of them, so that the package's own table
+can be held against it.
 
     >>> root = write_jvs(tmp_path / "jvs_ver1")
     >>> speak_into(root / "jvs001/parallel100/wav24kHz16bit/VOICEACTRESS100_001.wav", spoken)
@@ -139,7 +140,7 @@ def specific_ids(speaker: str, subset: str) -> list[str]:
 def f0_range_of(speaker: str) -> tuple[int, int]:
     """What gender_f0range.txt says of a speaker, in Hz."""
     number = int(speaker[3:])
-    return (60 + number, 260 + number) if number % 2 else (120 + number, 420 + number)
+    return (60 + number, 260 + number) if number % 2 else (100 + number // 2, 400 + number)
 
 
 def write_jvs(root: Path, speakers: Iterable[str] = JVS_SPEAKERS) -> Path:
@@ -182,15 +183,14 @@ def write_transcript(folder: Path, ids: Sequence[str], name: str = "transcripts_
 
 
 class _Tone:
-    """One wav of 40 ms that every name of a tree is a link to."""
+    """One wav that every name of a tree is a link to."""
 
     def __init__(self, root: Path, rate: int) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self._path = root / "tone"  # no ending: no scan takes it for a recording
-        times = np.arange(rate // 25) / rate
-        sf.write(
-            self._path, 0.3 * np.sin(2 * np.pi * 200 * times), rate, format="WAV", subtype="PCM_16"
-        )
+        turns = 2 * np.pi * 200 * np.arange(round(0.15 * rate)) / rate  # 200 Hz
+        tone = 0.1 * sum(np.sin(k * turns) / k for k in range(1, 8))
+        sf.write(self._path, tone, rate, format="WAV", subtype="PCM_16")
 
     def links(self, folder: Path, names: Iterable[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -366,13 +366,13 @@ def test_folders_that_are_not_there_are_told_and_the_rest_goes_on(tmp_path: Path
 def test_f0_ranges_that_are_none_are_told_line_by_line(tmp_path: Path) -> None:
     write_jvs(tmp_path, ["jvs001", "jvs002", "jvs003"])
     path = tmp_path / "gender_f0range.txt"
-    text = path.read_text().replace("jvs002 F 122 422", "jvs002 F 422 122")
+    text = path.read_text().replace("jvs002 F 101 402", "jvs002 F 402 101")
     path.write_text(text.replace("jvs003 M 63 263", "jvs003 M low high"))
 
     found = scanned(tmp_path, "jvs", speakers=("jvs001", "jvs002", "jvs003"))
 
     assert [w.split(": line ")[1] for w in found.warnings] == [
-        "3 gives no F0 range: 'jvs002 F 422 122'",
+        "3 gives no F0 range: 'jvs002 F 402 101'",
         "4 gives no F0 range: 'jvs003 M low high'",
     ]
     ranges = {each.speaker: each.f0_range for each in found.recordings if "_" not in each.speaker}
