@@ -28,6 +28,8 @@ OTHER = {
     "model.attention_dim": 64,
     "model.conv_kernel": 9,
     "model.pitch_ar": "phrase",
+    "model.prosody": "wgmm",
+    "model.prosody_size": 64,
     "model.pitch_kernel": 7,
     "model.energy_kernel": 5,
     "model.postnet_kernel": 3,

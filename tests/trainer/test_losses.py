@@ -175,7 +175,7 @@ def test_an_interrupted_accumulator_goes_on_where_it_was(model: FS2VC, data: Pac
     first = Accumulator()
     first.add(sums(model(batches[0]), batches[0]))
 
-    second = Accumulator(first.held)
+    second = Accumulator(held=first.held)
     second.add(sums(model(batches[1]), batches[1]))
 
     assert second.means() == through.means()

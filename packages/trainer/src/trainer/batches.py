@@ -51,7 +51,10 @@ class Inputs:
     source_speaker: Tensor  # (B,) int64
     target_speaker: Tensor  # (B,) int64
     phrases: Tensor | None = None  # (B, K) int64, reduced frames of each phrase, 0 beyond the last
-    total: int | None = None  # sum of lengths; where the host knows it the device is not waited for
+    # Where the host knows these the device is not waited for.
+    total: int | None = None  # sum of lengths
+    phrase_count: int | None = None  # phrases of all utterances
+    phrase_longest: int | None = None  # reduced frames
 
     def to(self, device: torch.device | str) -> Self:
         """Return the same on `device`."""
@@ -74,7 +77,6 @@ class Batch(Inputs):
     target_lengths: Tensor  # (B,) int64, real reduced frames, >= 1; the sums of durations
     target_phrases: Tensor | None = None  # (B, K) int64, as `phrases`
     target_total: int | None = None  # sum of target_lengths
-    target_phrase_count: int | None = None  # phrases of all utterances
     target_phrase_longest: int | None = None  # reduced frames
 
 
@@ -198,7 +200,7 @@ class PackedSet:
         s = self.source.index(chosen, int(source_lengths.max()))
         t = self.target.index(chosen, int(target_lengths.max()))
         r = self.reduction
-        phrases = self.target_phrases.host[host]
+        phrases, target_phrases = self.source_phrases.host[host], self.target_phrases.host[host]
         return Batch(
             mel=unstack(self.source.mel[s], r),
             pitch=self.source.pitch[s].flatten(1),
@@ -208,6 +210,8 @@ class PackedSet:
             target_speaker=self.target_speaker[chosen],
             phrases=self.source_phrases.on_device[chosen],
             total=int(source_lengths.sum()),
+            phrase_count=int(np.count_nonzero(phrases)),
+            phrase_longest=int(phrases.max()),
             durations=self.durations[s],
             target_mel=unstack(self.target.mel[t], r),
             target_pitch=self.target.pitch[t].flatten(1),
@@ -215,8 +219,7 @@ class PackedSet:
             target_lengths=self.target.lengths[chosen],
             target_phrases=self.target_phrases.on_device[chosen],
             target_total=int(target_lengths.sum()),
-            target_phrase_count=int(np.count_nonzero(phrases)),
-            target_phrase_longest=int(phrases.max()),
+            target_phrase_longest=int(target_phrases.max()),
         )
 
 
@@ -247,6 +250,11 @@ def _check(pair: PairArrays, index: int, reduction: int) -> None:
         phrases = getattr(pair, f"{side}_phrases")
         if phrases and (min(phrases) < 1 or sum(phrases) != length):
             raise ValueError(f"pair {index}: {side} phrases {phrases} do not make {length} frames")
+    if len(pair.source_phrases) != len(pair.target_phrases):
+        raise ValueError(
+            f"pair {index}: {len(pair.source_phrases)} source and "
+            f"{len(pair.target_phrases)} target phrases"
+        )
 
 
 def _reduced(side: _Features, reduction: int) -> Int64:

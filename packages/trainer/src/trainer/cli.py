@@ -399,17 +399,27 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="How freely phrases' prosody is drawn (wgmm); 0: the likeliest, 1: as learnt",
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of that draw")] = 0,
     device: DeviceOption = "auto",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Convert a recording into a run's target voice."""
     from corpuskit.audio import write_wav
     from trainer.convert import Converter
+    from trainer.prosody import Draw
     from trainer.wording import converted
 
     tag, checkpoint = _place(place)
     converter = Converter.open(workspace_of(workspace), tag, checkpoint=checkpoint, device=device)
-    result = converter.convert(recording, target, source)
+    draw = Draw(temperature=temperature, seed=seed)
+    result = converter.convert(recording, target, source, draw)
     write_wav(out, result.samples, result.rate)
     say(converted(result, str(out)))
 

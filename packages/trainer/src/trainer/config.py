@@ -72,6 +72,12 @@ class ModelConfig:
     postnet_channels: int = 512
     postnet_kernel: int = 5  # frames
     postnet_dropout: float = 0.5
+    prosody: Literal["none", "wgmm"] = "none"  # wgmm: vectors of phrases from Gaussian mixtures
+    prosody_size: int = 256  # of a vector
+    prosody_components: int = 10  # Gaussians of a phrase's mixture
+    prosody_global_components: int = 10  # of an utterance's
+    prosody_weight: float = 0.02  # of the phrases' likelihood in the loss
+    prosody_global_weight: float = 0.02  # of the utterances'
     detach_pitch: bool = True  # the pitch predictor's loss does not reach the encoder
     detach_energy: bool = False
     detach_duration: bool = False
@@ -83,7 +89,17 @@ class ModelConfig:
             *("reduction", "mels", "width", "heads", "encoder_layers", "decoder_layers"),
             *("feed_forward", "variance_channels", "duration_layers", "pitch_layers"),
             *("energy_layers", "postnet_layers", "postnet_channels"),
+            *("prosody_components", "prosody_global_components"),
         )
+        _require(
+            self.prosody_size >= 2 and self.prosody_size % 2 == 0,
+            "model.prosody_size",
+            f"is {self.prosody_size}",
+            "use an even number: half of it is heard forwards, half backwards",
+        )
+        for key in ("prosody_weight", "prosody_global_weight"):
+            weight = getattr(self, key)
+            _require(weight >= 0, f"model.{key}", f"is {weight}", "use 0 or more")
         _require(
             self.attention_dim >= 1 and self.attention_dim % (2 * self.heads) == 0,
             "model.attention_dim",

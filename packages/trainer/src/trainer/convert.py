@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from trainer.batches import Inputs
     from trainer.checkpoint import Checkpoint
     from trainer.model import FS2VC
+    from trainer.prosody import Draw
     from trainer.runs import Run
 
 __all__ = ["Converted", "Converter", "phrases_of", "targets_by_source", "usable_features"]
@@ -125,7 +126,11 @@ class Converter:
         )
 
     def convert(
-        self, recording: Path | Sound, target: str | None = None, source: str | None = None
+        self,
+        recording: Path | Sound,
+        target: str | None = None,
+        source: str | None = None,
+        draw: Draw | None = None,
     ) -> Converted:
         """Convert a recording (a file, or decoded samples).
 
@@ -134,23 +139,30 @@ class Converter:
         target : speaker to convert to; may be left out where the run knows one only
         source : speaker of the run whose voice the recording is nearest to; the first by name
             when left out
+        draw : how phrases' prosody is drawn, for a model that has any; the likeliest when left out
 
         Raises
         ------
         BadAudio
             The recording cannot be used; the message names it and says why.
         BadSetting, UnknownName
-            The target is not named though there are several, or not one of the run's.
+            The target is not named though there are several, or not one of the run's; or a
+            temperature is given to a model that draws nothing.
         """
         began = time.perf_counter()
         source, target = self.direction(source, target)
+        if draw is not None and draw.temperature and self.model.prosody is None:
+            raise BadSetting(
+                f"{self.label} draws no prosody, so a temperature means nothing to it",
+                "leave --temperature out, or use a model with model.prosody = wgmm",
+            )
         name = str(recording) if isinstance(recording, Path) else "the recording"
         try:
             sound = decode(recording) if isinstance(recording, Path) else recording
             features, silences = usable_features(sound, self.settings, self.f0_ranges.get(source))
         except BadAudio as error:
             raise BadAudio(f"{name} {error.problem}", error.remedy or _REMEDY) from None
-        mel = self.mel(features, source, target, silences)
+        mel = self.mel(features, source, target, silences, draw)
         if len(mel) < 2:
             raise BadRun(f"{self.label} made no speech of {name}", "train it longer")
         samples = self.vocoder(mel)
@@ -183,7 +195,12 @@ class Converter:
         return source, target
 
     def mel(
-        self, features: Features, source: str, target: str, silences: Sequence[Span] = ()
+        self,
+        features: Features,
+        source: str,
+        target: str,
+        silences: Sequence[Span] = (),
+        draw: Draw | None = None,
     ) -> Float32:
         """Convert the kept frames of a recording: (T', bands) natural-log mel.
 
@@ -198,7 +215,7 @@ class Converter:
 
         frames = self.normaliser.source(features).whole(self.settings.align.reduction)
         with torch.inference_mode():
-            made = self.model.generate(self._inputs(frames, source, target, silences))
+            made = self.model.generate(self._inputs(frames, source, target, silences), draw)
         length = int(made.lengths[0]) * self.settings.align.reduction
         mel = self.normaliser.target_mel(made.mel[0, :length].float().cpu().numpy())
         if not np.isfinite(mel).all():

@@ -31,6 +31,7 @@ CODE = (
     "losses",
     "model",
     "packing",
+    "prosody",
     "schedule",
 )
 

@@ -15,7 +15,7 @@ from corpuskit.errors import BadSetting
 from trainer.batches import Batch
 from trainer.config import RunConfig
 from trainer.device import autocast, scaler
-from trainer.losses import Share, Term, batch_loss, sums
+from trainer.losses import WHOLE, Share, Term, batch_loss, sums, weights_of
 from trainer.model import FS2VC
 from trainer.schedule import lr
 
@@ -67,6 +67,7 @@ class Learner:
         )
         self.scaler = scaler(device, precision)
         self._clip = optim.clip
+        self._weights = weights_of(config.model)
         rates = [lr(step, optim.warm_up, optim.cap) for step in range(1, last_step + 2)]
         self._rates = torch.tensor(rates, device=device)  # float32; of step 1, 2, ...
         self._zero = torch.zeros((), device=device)
@@ -85,7 +86,7 @@ class Learner:
             with autocast(self.device, self.precision):
                 outputs = self.model(part)
             found = sums(outputs, part)
-            partial = batch_loss(found, share)
+            partial = batch_loss(found, share, self._weights)
             self.scaler.scale(partial).backward()  # type: ignore[no-untyped-call]
             terms = _added(terms, found)
             loss = loss + partial.detach()
@@ -205,12 +206,20 @@ def _averaged(model: FS2VC, decay: float) -> AveragedModel:
 
 
 def _shares(parts: Sequence[Batch]) -> list[Share]:
-    """Return each part's share of the whole batch's real frames."""
+    """Return each part's share of the whole batch."""
     if len(parts) == 1:
-        return [Share(1.0, 1.0)]
-    counts = [(part.total or 0, part.target_total or 0) for part in parts]
-    source, target = (sum(each) for each in zip(*counts, strict=True))
-    return [Share(own / source, theirs / target) for own, theirs in counts]
+        return [WHOLE]
+    counts = [
+        {
+            "source": part.total or 0,
+            "target": part.target_total or 0,
+            "phrases": part.phrase_count or 0,
+            "utterances": len(part.lengths),
+        }
+        for part in parts
+    ]
+    whole = {name: sum(each[name] for each in counts) for name in counts[0]}
+    return [Share(**{name: own / whole[name] for name, own in each.items()}) for each in counts]
 
 
 def _added(terms: Mapping[str, Term], more: Mapping[str, Term]) -> dict[str, Term]:

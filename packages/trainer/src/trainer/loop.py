@@ -28,7 +28,7 @@ from trainer.data import SplitData, Splits
 from trainer.device import deterministic
 from trainer.errors import Diverged
 from trainer.learner import Learner
-from trainer.losses import TOTAL, Accumulator, sums
+from trainer.losses import TOTAL, Accumulator, sums, weights_of
 from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
@@ -131,7 +131,10 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             row = _row(run, state, running, dev, splits, order)
             row["seconds"] = round(time.perf_counter() - began, 3)
             append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
-            state, running = _next_epoch(state, dev[TOTAL]), Accumulator()
+            state, running = (
+                _next_epoch(state, dev[TOTAL]),
+                Accumulator(weights_of(run.config.model)),
+            )
             _save(run, learner, state, running)
             yield EpochDone(row=row, best=state.best_epoch == state.epoch)
     in_vain = _in_vain(state, settings.patience)
@@ -156,7 +159,7 @@ def score(model: FS2VC, pairs: PackedSet, batch_size: int, stop: Stop) -> dict[s
     that runs can be compared.
     """
     by_length = np.argsort(pairs.lengths, kind="stable").tolist()
-    running = Accumulator()
+    running = Accumulator(weights_of(model.config))
     model.eval()
     with torch.no_grad():
         for start in range(0, len(by_length), batch_size):
@@ -230,18 +233,19 @@ def _restore(
     run: runs.Run, pairs: int, device: torch.device
 ) -> tuple[Learner, State, Accumulator, list[str]]:
     """Rebuild everything from the newest whole checkpoint."""
-    _, state, weights, tensors, damaged = checkpoint.load_newest(run.checkpoints)
+    _, state, parameters, tensors, damaged = checkpoint.load_newest(run.checkpoints)
     steps = math.ceil(pairs / run.config.train.batch_size) * (run.record.epochs - state.epoch)
     learner = Learner(
         run.config, len(run.speakers), device, run.record.precision, last_step=state.step + steps
     )
-    learner.load(weights, tensors)
+    learner.load(parameters, tensors)
     checkpoint.restore_optimiser(learner.model, learner.optimiser, tensors)
     learner.count_average()
     checkpoint.restore_scaler(learner.scaler, state.scaler)
     checkpoint.restore_random(device, tensors, run.config.train.seed)
     held = tensors.get("running")
-    running = Accumulator(None if held is None else held.to(device))
+    weights = weights_of(run.config.model)
+    running = Accumulator(weights, None if held is None else held.to(device))
     return learner, state, running, damaged
 
 

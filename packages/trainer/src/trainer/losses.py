@@ -3,6 +3,8 @@
     mel, postnet       L1 over mel bands of real target frames, before and after the PostNet
     duration           squared error of log(d + 1) over real reduced source frames
     pitch, energy      squared error over real target frames
+    phrase, global     negative log likelihood of the target's prosody over phrases and utterances,
+                       of models that have it, each with its weight
 
 A mean of batch means depends on how a split was cut into batches; a sum of sums over a sum of
 counts does not. Training steps on `batch_loss`; what is reported comes from an `Accumulator`.
@@ -12,16 +14,29 @@ All arithmetic is float32 (sums over a split float64), also under autocast.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainer.batches import Batch
+from trainer.config import ModelConfig
 from trainer.model import Outputs
 from trainer.packing import stack
 
-__all__ = ["NAMES", "TOTAL", "WHOLE", "Accumulator", "Share", "Term", "batch_loss", "sums", "total"]
+__all__ = [
+    "NAMES",
+    "TOTAL",
+    "WHOLE",
+    "Accumulator",
+    "Share",
+    "Term",
+    "batch_loss",
+    "sums",
+    "total",
+    "weights_of",
+]
 
 NAMES = ("mel", "postnet", "duration", "pitch", "energy")
 TOTAL = "total"
@@ -41,41 +56,61 @@ def sums(outputs: Outputs, batch: Batch) -> dict[str, Term]:
     source, target = outputs.source_mask, outputs.target_mask[..., None]
     pitch = stack(batch.target_pitch[..., None], reduction)
     energy = stack(batch.target_energy[..., None], reduction)
-    return {
+    terms = {
         "mel": _absolute(outputs.mel, batch.target_mel, frames),
         "postnet": _absolute(outputs.postnet, batch.target_mel, frames),
         "duration": _squared(outputs.log_duration, torch.log1p(batch.durations.float()), source),
         "pitch": _squared(outputs.pitch, pitch, target),
         "energy": _squared(outputs.energy, energy, target),
     }
+    for name, nll in (("phrase", outputs.phrase_nll), ("global", outputs.global_nll)):
+        if nll is not None:
+            terms[name] = Term(nll.sum(), nll.new_tensor(float(len(nll))))
+    return terms
 
 
-def total(means: Mapping[str, Tensor]) -> Tensor:
-    """Return the whole loss from its terms' means; every weight is 1."""
-    return torch.stack([means[name] for name in NAMES]).sum()
+def weights_of(model: ModelConfig) -> dict[str, float]:
+    """Return the weight of each term of a model's loss."""
+    weights = dict.fromkeys(NAMES, 1.0)
+    if model.prosody != "none":
+        weights |= {"phrase": model.prosody_weight, "global": model.prosody_global_weight}
+    return weights
 
 
-class Share(NamedTuple):
-    """How much of a batch's real frames one part of it holds, 0 to 1."""
+def total(means: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> Tensor:
+    """Return the whole loss from its terms' means; every weight is 1 but those given."""
+    weights = weights or {}
+    return torch.stack([mean * weights.get(name, 1.0) for name, mean in means.items()]).sum()
 
-    source: float
-    target: float
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """How much of a batch one part of it holds, 0 to 1."""
+
+    source: float = 1.0  # real frames
+    target: float = 1.0
+    phrases: float = 1.0
+    utterances: float = 1.0
 
     def of(self, name: str) -> float:
-        """Return the share of the frames that term `name` counts."""
-        return self.source if name == "duration" else self.target
+        """Return the share of what term `name` counts."""
+        counted = {"duration": self.source, "phrase": self.phrases, "global": self.utterances}
+        return counted.get(name, self.target)
 
 
-WHOLE = Share(1.0, 1.0)
+WHOLE = Share()
 
 
-def batch_loss(terms: Mapping[str, Term], share: Share = WHOLE) -> Tensor:
-    """Return the loss to step on: each term's mean over the batch's real frames, summed.
+def batch_loss(
+    terms: Mapping[str, Term], share: Share = WHOLE, weights: Mapping[str, float] | None = None
+) -> Tensor:
+    """Return the loss to step on: each term's mean over what it counts in the batch, summed.
 
     For a part of a batch, `share` makes it this part's summand: the parts' losses add up to the
     loss of the batch, whatever the batch was cut into.
     """
-    return total({k: term.summed / term.counted * share.of(k) for k, term in terms.items()})
+    means = {k: term.summed / term.counted * share.of(k) for k, term in terms.items()}
+    return total(means, weights)
 
 
 class Accumulator:
@@ -89,8 +124,14 @@ class Accumulator:
         running.means()  # {"mel": 0.41, ..., "total": 1.93}
     """
 
-    def __init__(self, held: Tensor | None = None) -> None:
-        """Start from nothing, or from the `held` sums of an interrupted epoch."""
+    def __init__(
+        self, weights: Mapping[str, float] | None = None, held: Tensor | None = None
+    ) -> None:
+        """Start from nothing, or from the `held` sums of an interrupted epoch.
+
+        `weights` names the terms and weighs them; the default are those of `NAMES`, each 1.
+        """
+        self._weights = dict(weights) if weights else dict.fromkeys(NAMES, 1.0)
         self._held = held  # (terms, 2) float64
 
     @property
@@ -100,7 +141,7 @@ class Accumulator:
 
     def add(self, terms: Mapping[str, Term]) -> None:
         """Add one batch's sums and counts; no wait for the device."""
-        pairs = torch.stack([torch.stack(terms[name]) for name in NAMES]).detach().double()
+        pairs = torch.stack([torch.stack(terms[name]) for name in self._weights]).detach().double()
         self._held = pairs if self._held is None else self._held + pairs
 
     def means(self) -> dict[str, float]:
@@ -114,8 +155,9 @@ class Accumulator:
         if self._held is None:
             raise ValueError("a mean of no frames")
         held = self._held.cpu()
-        means = dict(zip(NAMES, held[:, 0] / held[:, 1], strict=True))
-        return {name: float(mean) for name, mean in (means | {TOTAL: total(means)}).items()}
+        means = dict(zip(self._weights, held[:, 0] / held[:, 1], strict=True))
+        whole = means | {TOTAL: total(means, self._weights)}
+        return {name: float(mean) for name, mean in whole.items()}
 
 
 def _absolute(found: Tensor, truth: Tensor, real: Tensor) -> Term:

@@ -42,8 +42,9 @@ from trainer.packing import (
     take,
     unstack,
 )
+from trainer.prosody import Draw, PhraseProsody
 
-__all__ = ["FS2VC", "Batch", "Generated", "Inputs", "Outputs", "whole_durations"]
+__all__ = ["FS2VC", "Batch", "Draw", "Generated", "Inputs", "Outputs", "whole_durations"]
 
 DURATION_KERNEL = 3  # reduced frames
 EMBEDDING_KERNEL = 3  # reduced frames, of pitch and energy
@@ -61,6 +62,8 @@ class Outputs:
     energy: Tensor  # (B, N, r)
     source_mask: Tensor  # (B, S) bool, real reduced frames
     target_mask: Tensor  # (B, N) bool, real reduced frames
+    phrase_nll: Tensor | None = None  # (P,) of the target's prosody in each phrase
+    global_nll: Tensor | None = None  # (B,) and as a whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class FS2VC(nn.Module):
         self.mel_in = nn.Linear(stacked, config.width)
         self.source_speakers = _speakers(speakers, config.width)
         self.encoder = Conformer(config.encoder_layers, _block(config))
+        self.prosody = _phrase_prosody(config)
         self.variance = Variance(config)
         self.target_speakers = _speakers(speakers, config.width)
         self.decoder = Conformer(config.decoder_layers, _block(config))
@@ -112,14 +116,20 @@ class FS2VC(nn.Module):
         truth = _prosody(batch.target_pitch, batch.target_energy, target, r)
 
         encoded = self._encode(batch, source)
+        phrases = self._phrases(batch, target)
+        said = None
+        if self.prosody is not None:
+            mel = target.pack(stack(batch.target_mel, r))
+            spoken = self._spoken(batch, source)
+            assert batch.phrases is not None
+            assert phrases is not None
+            said = self.prosody(encoded, spoken, batch.phrases, mel, phrases)
+            encoded = encoded + said.added
         log_duration = self.variance.log_durations(encoded, source)
         given = _prosody(batch.pitch, batch.energy, source, r)
         over = stretch(batch.durations, source, target)
-        phrases = None
-        if self.config.pitch_ar == "phrase" and batch.target_phrases is not None:
-            count, longest = batch.target_phrase_count, batch.target_phrase_longest
-            phrases = pieces(batch.target_phrases, target, count, longest)
-        mixed, found = self.variance(encoded, given, over, truth, phrases)
+        anew = phrases if self.config.pitch_ar == "phrase" else None
+        mixed, found = self.variance(encoded, given, over, truth, anew)
         mel, postnet = self._decode(mixed, batch.target_speaker, target)
         return Outputs(
             mel=unstack(_set_out(mel, target), r),
@@ -129,11 +139,16 @@ class FS2VC(nn.Module):
             energy=_set_out(found.energy, target),
             source_mask=source.valid,
             target_mask=target.valid,
+            phrase_nll=said.phrase_nll if said else None,
+            global_nll=said.global_nll if said else None,
         )
 
     @torch.no_grad()
-    def generate(self, inputs: Inputs) -> Generated:
+    def generate(self, inputs: Inputs, draw: Draw | None = None) -> Generated:
         """Convert `inputs` with predicted durations, pitch and energy.
+
+        `draw` tells how phrases' prosody is drawn, where the model has any; the likeliest is the
+        default. A draw depends on the utterance and the seed, not on the batch.
 
         Every utterance gets at least one reduced frame. Use `eval()` first: dropout stays on in
         training mode.
@@ -141,6 +156,11 @@ class FS2VC(nn.Module):
         r = self.config.reduction
         source = self._lay(inputs.lengths, inputs.mel.shape[1] // r, inputs.total)
         encoded = self._encode(inputs, source)
+        if self.prosody is not None:
+            spoken = self._spoken(inputs, source)
+            assert inputs.phrases is not None
+            drawn = self.prosody.predict(encoded, spoken, inputs.phrases, draw)
+            encoded = encoded + self.prosody.spread(drawn, spoken)
         log_duration = _set_out(self.variance.log_durations(encoded, source), source).squeeze(-1)
         durations = whole_durations(log_duration, source.valid)
         lengths = durations.sum(1)
@@ -161,6 +181,21 @@ class FS2VC(nn.Module):
             energy=_set_out(found.energy, target).flatten(1).float(),
             durations=durations,
         )
+
+    def _spoken(self, inputs: Inputs, source: Packing) -> Packing:
+        """See the source as its phrases."""
+        if inputs.phrases is None:
+            raise ValueError("a model of phrases' prosody needs phrases")
+        return pieces(inputs.phrases, source, inputs.phrase_count, inputs.phrase_longest)
+
+    def _phrases(self, batch: Batch, target: Packing) -> Packing | None:
+        """See the target as its phrases, for a model that asks for them."""
+        if self.config.pitch_ar != "phrase" and self.prosody is None:
+            return None
+        if batch.target_phrases is None:
+            raise ValueError("a model of phrases needs the target's phrases")
+        count, longest = batch.phrase_count, batch.target_phrase_longest
+        return pieces(batch.target_phrases, target, count, longest)
 
     def _lay(self, lengths: Tensor, longest: int, total: int | None) -> Packing:
         return packing(lengths, longest, self.gap, total)
@@ -283,6 +318,19 @@ def _set_out(packed: Tensor, place: Packing) -> Tensor:
 def _prosody(pitch: Tensor, energy: Tensor, place: Packing, reduction: int) -> Prosody:
     """Lay padded frame values (B, T) end to end in reduced frames."""
     return Prosody(*(place.pack(stack(each[..., None], reduction)) for each in (pitch, energy)))
+
+
+def _phrase_prosody(config: ModelConfig) -> PhraseProsody | None:
+    if config.prosody == "none":
+        return None
+    return PhraseProsody(
+        width=config.width,
+        mels=config.mels,
+        size=config.prosody_size,
+        components=config.prosody_components,
+        global_components=config.prosody_global_components,
+        dropout=config.dropout,
+    )
 
 
 def _speakers(count: int, width: int) -> nn.Embedding:
