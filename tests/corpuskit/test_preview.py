@@ -25,7 +25,7 @@ from corpuskit.preview.levels import Levels, Profile, levels_of, profile, window
 from corpuskit.preview.page import preview_page, write_preview
 from corpuskit.preview.recommend import recommend
 from corpuskit.preview.survey import Note, Previewed, Progress, Request, preview
-from corpuskit.preview.words import command
+from corpuskit.preview.words import command, voices_of
 from corpuskit.report.page import render
 from corpuskit.silence import level_curve
 from corpuskit.wording.preview import previewed
@@ -162,6 +162,34 @@ def test_the_share_of_speech_below_a_threshold_counts_speech_alone() -> None:
     assert voice.below(levels, 0) == 1.0
 
 
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 900), st.none() | st.floats(-110, 0)), min_size=1, max_size=6
+    ),
+    st.sampled_from([4000, 8000, 22050]),
+)
+def test_any_recording_has_levels_and_a_profile_that_holds_together(
+    parts: list[tuple[int, float | None]], rate: int
+) -> None:
+    pieces = [
+        np.zeros(length * 5) if level is None else noise(length * 5, level, seed)
+        for seed, (length, level) in enumerate(parts)
+    ]
+
+    levels = levels_of(level_curve(sound(np.concatenate(pieces), rate)))
+    found = profile(levels)
+
+    assert 0 <= levels.head.sum() <= levels.all.sum() <= levels.milliseconds / 50
+    assert (found is None) == (levels.all.sum() == 0)
+    if found is not None:
+        assert found.speech >= found.quietest - 30
+        assert 0 <= found.below(levels, found.quietest) <= 1
+        assert (found.noise is None) == (found.floor is None)
+        if found.noise is not None and found.floor is not None:
+            assert found.floor <= found.noise <= found.valley <= found.speech
+
+
 # ------------------------------------------------------------------- recommendations
 
 
@@ -205,7 +233,7 @@ def test_speech_wins_where_no_threshold_does_both() -> None:
     assert not best.fits
     assert best.thresh == -56.0
     assert "no threshold finds all noise and spares all speech" in best.reasons[0]
-    assert "of the pauses of N it finds only part" in best.reasons[0]
+    assert best.reasons[0].endswith("-56 spares speech; of the pauses of N it finds hardly any")
 
 
 def test_noise_floors_far_apart_are_told_with_what_each_would_take() -> None:
@@ -445,6 +473,16 @@ def test_a_preview_of_nothing_usable_says_why(tmp_path: Path) -> None:
         looked(tmp_path)
 
 
+def test_recordings_without_any_level_are_refused_by_name(tmp_path: Path) -> None:
+    for side in ("source", "target"):
+        path = tmp_path / "corpus" / side / "a.wav"
+        path.parent.mkdir(parents=True)
+        sf.write(path, np.array([0, 0, 1], dtype=np.int16), RATE)
+
+    with pytest.raises(BadSetting, match="no level can be measured"):
+        looked(tmp_path)
+
+
 def test_progress_and_missing_folders_are_told_on_the_way(tmp_path: Path) -> None:
     corpus(tmp_path / "corpus", count=4)
     config = building.settings(
@@ -461,6 +499,25 @@ def test_progress_and_missing_folders_are_told_on_the_way(tmp_path: Path) -> Non
     ]
     done = [(e.done, e.total) for e in events if isinstance(e, Progress) and e.stage == "levels"]
     assert done == [(k, 8) for k in range(1, 9)]
+
+
+def test_hand_corrections_are_told_to_be_left_out(tmp_path: Path) -> None:
+    config = building.settings(corpus(tmp_path / "corpus", count=4), 'tiers.folder="grids"')
+    request = Request(
+        name="N2C", settings=config, workspace=tmp_path / "ws", thresholds=(-50.0,), jobs=1
+    )
+
+    notes = [event.text for event in preview(request) if isinstance(event, Note)]
+
+    assert notes == ["tiers corrected by hand are not looked at: thresholds alone are shown"]
+
+
+def test_of_many_voices_those_with_the_loudest_noise_are_shown(tmp_path: Path) -> None:
+    corpus(tmp_path / "corpus")
+    found = looked(tmp_path)
+
+    assert voices_of(found, 2) == ["C", "N"]
+    assert voices_of(found, 1) == ["N"]  # C is gated
 
 
 def test_on_real_recordings(arctic: Path, tmp_path: Path) -> None:

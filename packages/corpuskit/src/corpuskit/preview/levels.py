@@ -42,7 +42,9 @@ _MOSTLY = 0.1  # share of a window that may be digitally zero
 _ACTIVE_MARGIN = 15.9  # dB below the active level at which speech still counts (ITU-T P.56)
 _ONSET = 25.0  # dB below a recording's active level at which its speech has begun
 _ONSET_WINDOWS = 2  # before that, left out of the head's noise: a soft onset
-_SOFTEST = 40.0  # dB below the active level: what decays further is no longer speech
+# The weakest consonant is some 28 dB weaker than the strongest vowel (Fletcher, Speech and
+# Hearing in Communication); what lies this far below the active level is no speech of its own.
+_SOFTEST = 30.0  # dB
 _NOISE_SHARE, _SPEECH_SHARE = 0.95, 0.02  # of the windows, below each edge
 
 

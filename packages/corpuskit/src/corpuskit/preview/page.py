@@ -27,6 +27,7 @@ from corpuskit.preview.words import (
     rows_of,
     threshold_row,
     voice_row,
+    voices_of,
 )
 from corpuskit.recordings import opened
 from corpuskit.report.choice import chooser, when
@@ -49,11 +50,6 @@ LISTENING_RATE = 24000  # Hz; what has more is brought down to it to keep the pa
 MOST_PHRASES = 12  # in a histogram; more are counted with these
 QUIETEST = -100.0  # dBFS, bottom of the level curves
 VOICE_COLOURS = ("first", "second", "third", "fourth")
-MARKS = (
-    ("cut", "cut off at head and tail"),
-    ("silent", "silent inside (kept, marked)"),
-    ("break", "a phrase ends"),
-)
 
 
 def write_preview(path: Path, found: Previewed) -> None:
@@ -123,8 +119,7 @@ def _tables(found: Previewed) -> Html:
 
 
 def _levels(found: Previewed) -> Html:
-    names = list(found.profiles)
-    shown = names[: len(VOICE_COLOURS)]
+    shown = voices_of(found, len(VOICE_COLOURS))
     axes = Axes(x=(QUIETEST, 0.0), y=(0.0, 1.0))
     curves = []
     for colour, name in zip(VOICE_COLOURS, shown, strict=False):
@@ -135,7 +130,7 @@ def _levels(found: Previewed) -> Html:
     best = rule(axes, x=found.recommended.thresh, colour="good")
     marks = [*zip(VOICE_COLOURS, shown, strict=False), ("cut", "asked"), ("good", "recommended")]
     return joined(
-        table(VOICES_HEADER, [voice_row(found, name) for name in names]),
+        table(VOICES_HEADER, [voice_row(found, name) for name in found.profiles]),
         paragraph(
             "How often each level occurs in windows of 50 ms, digital zero left out (square "
             "root, to show the noise beside the speech). A threshold belongs into the valley "
@@ -186,7 +181,14 @@ def _utterances(found: Previewed) -> Html:
             "away. Quiet parts are played louder, by the decibels told. A click on a plot plays "
             "from there."
         ),
-        legend(MARKS, shaded=True),
+        legend(
+            (
+                ("cut", "cut off at head and tail"),
+                ("silent", "silent inside (kept, marked)"),
+                ("break", f"a silence of {found.grid[0][0].min_silence_len} ms: a phrase ends"),
+            ),
+            shaded=True,
+        ),
         *(_pair(found, pair, rows, number) for number, pair in enumerate(drawn)),
         heading("Where the thresholds differ most") if disputed else "",
         *(_pair(found, pair, rows, len(drawn) + n) for n, pair in enumerate(disputed)),
@@ -251,6 +253,7 @@ def _side(found: Previewed, recording: Found, side: str, rows: Sequence[Row], na
             *thresholds,
             label=f"Level of {label}",
             height=90,
+            y_ticks=[(QUIETEST, f"{QUIETEST:g}"), (-50.0, "-50"), (0.0, "0")],
             unit="seconds; dBFS",
             sound=name,
         ),

@@ -108,12 +108,23 @@ def _reasons(
             f"{heard}: {thresh:g} is between the two"
         )
         return
-    unheard = sorted(name for name, edge in noisy.items() if edge >= thresh)
     yield (
         f"{heard}, below the noise of {loudest} (up to {noise:.0f} dBFS): no threshold finds all "
-        f"noise and spares all speech. {thresh:g} spares speech; of the pauses of "
-        f"{_listed(unheard)} it finds only part"
+        f"noise and spares all speech. {thresh:g} spares speech; {_missed(profiles, thresh)}"
     )
+
+
+def _missed(profiles: Mapping[str, Profile], thresh: float) -> str:
+    """Say whose noise a threshold does not find, or finds in part."""
+    noisy = sorted((name, p) for name, p in profiles.items() if (p.noise or -math.inf) >= thresh)
+    hardly = [name for name, p in noisy if p.floor is not None and p.floor >= thresh]
+    partly = [name for name, _ in noisy if name not in hardly]
+    told = [
+        f"of the pauses of {_listed(names)} it finds {share}"
+        for names, share in ((partly, "only part"), (hardly, "hardly any"))
+        if names
+    ]
+    return ", ".join(told)
 
 
 def _without_noise(profiles: Mapping[str, Profile], heard: str) -> str:

@@ -32,8 +32,7 @@ class Cut:
 class Measured:
     """One recording, reduced to what is counted."""
 
-    facts: Facts
-    levels: Levels | None  # None when it cannot be used
+    facts: Facts  # with a problem when it cannot be used
     cuts: tuple[tuple[Cut | None, ...], ...]  # by threshold and minimal silence length
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import operator
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,18 +104,33 @@ def preview(request: Request) -> Iterator[Event]:
         raise nothing_to_pair(scanned, request.settings)
     for text in scanned.warnings:
         yield Note(text=text)
-    measured = yield from _measure(request, _drawn(wanted, request.sample), grid, "levels")
+    if request.settings.tiers.folder:
+        yield Note(text="tiers corrected by hand are not looked at: thresholds alone are shown")
+    drawn = _drawn(wanted, request.sample)
+    levels: dict[str, Levels] = {}
+    measured = yield from _measure(request, drawn, grid, levels)
     usable = [
         pair
-        for pair in _drawn(wanted, request.sample)
-        if all(measured[found.id].levels for found in (pair.source, pair.target))
+        for pair in drawn
+        if not any(measured[found.id].facts.problem for found in (pair.source, pair.target))
     ]
     if not usable:
         raise _nothing_usable(measured)
-    looked = _looked(usable, measured)
+    told = {speaker: profile(levels[speaker]) for speaker in sorted(levels)}
+    looked = Looked(
+        pairs=usable,
+        measured=measured,
+        levels=levels,
+        profiles={speaker: p for speaker, p in told.items() if p is not None},
+    )
+    if not looked.profiles:
+        raise BadSetting(
+            "no recording looked at has 50 ms without digital zero, so no level can be measured",
+            "look at more with --sample, or check the recordings",
+        )
     best = recommend(looked.profiles, request.thresholds)
     best_grid = _grid(request, (best.thresh,), best.head_thresh)
-    again = yield from _measure(request, usable, best_grid, "recommendation")
+    again = yield from _measure(request, usable, best_grid, None)
     yield Previewed(
         request=request,
         candidates=len(wanted),
@@ -165,51 +179,37 @@ def _nothing_usable(measured: Mapping[str, Measured]) -> BadSetting:
 
 
 def _measure(
-    request: Request, pairs: Sequence[Candidate], grid: Grid, stage: str
+    request: Request, pairs: Sequence[Candidate], grid: Grid, levels: dict[str, Levels] | None
 ) -> Generator[Event, None, dict[str, Measured]]:
-    """Measure every recording of the pairs once, in threads: decoding releases the GIL."""
+    """Measure every recording of the pairs once, in threads: decoding releases the GIL.
+
+    Levels are summed up by speaker into `levels`, unless they are known already.
+    """
     involved = {found.id: found for pair in pairs for found in (pair.source, pair.target)}
     order = [involved[name] for name in sorted(involved)]
     index = Index(request.workspace, [c.root for c in request.settings.corpora.values()])
-    task = functools.partial(_measure_one, request.workspace, index, grid)
+    task = functools.partial(_measure_one, request.workspace, index, grid, levels is not None)
+    stage = "recommendation" if levels is None else "levels"
     measured: dict[str, Measured] = {}
     runs = engine.run(task, order, engine.job_count(request.jobs), "threading")
     try:
-        for done, (position, outcome) in enumerate(runs, start=1):
-            measured[order[position].id] = outcome
+        for done, (position, (outcome, counted)) in enumerate(runs, start=1):
+            found = order[position]
+            measured[found.id] = outcome
+            if levels is not None and counted is not None:
+                before = levels.get(found.speaker)
+                levels[found.speaker] = counted if before is None else before + counted
             yield Progress(stage=stage, done=done, total=len(order))
     finally:
         index.save()
     return measured
 
 
-def _measure_one(workspace: Path, index: Index, grid: Grid, found: Found) -> Measured:
+def _measure_one(
+    workspace: Path, index: Index, grid: Grid, count: bool, found: Found
+) -> tuple[Measured, Levels | None]:
     facts, curve = open_curve(workspace, index, found)
     if curve is None:
-        return Measured(facts=facts, levels=None, cuts=())
-    return Measured(
-        facts=facts,
-        levels=levels_of(curve),
-        cuts=tuple(tuple(cut_of(curve, settings) for settings in each) for each in grid),
-    )
-
-
-def _looked(pairs: Sequence[Candidate], measured: Mapping[str, Measured]) -> Looked:
-    """Sum levels up by speaker, each recording once, and tell noise from speech."""
-    spoken: dict[str, dict[str, Levels]] = {}
-    for pair in pairs:
-        for found in (pair.source, pair.target):
-            levels = measured[found.id].levels
-            assert levels is not None, "only usable pairs come here"
-            spoken.setdefault(found.speaker, {})[found.id] = levels
-    summed = {
-        speaker: functools.reduce(operator.add, spoken[speaker].values())
-        for speaker in sorted(spoken)
-    }
-    told = {speaker: profile(levels) for speaker, levels in summed.items()}
-    return Looked(
-        pairs=pairs,
-        measured=measured,
-        levels=summed,
-        profiles={speaker: p for speaker, p in told.items() if p is not None},
-    )
+        return Measured(facts=facts, cuts=()), None
+    cuts = tuple(tuple(cut_of(curve, settings) for settings in each) for each in grid)
+    return Measured(facts=facts, cuts=cuts), levels_of(curve) if count else None

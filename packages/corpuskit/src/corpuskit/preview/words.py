@@ -19,6 +19,7 @@ __all__ = [
     "rows_of",
     "threshold_row",
     "voice_row",
+    "voices_of",
 ]
 
 VOICES_HEADER = [
@@ -40,6 +41,7 @@ THRESHOLDS_HEADER = [
     "silences",
     "speech below",
 ]
+LEAST = -999.0  # dBFS; the noise of a voice that has none
 MOSTLY = 0.9  # share of pairs without a phrase break that is worth a word
 
 
@@ -70,6 +72,13 @@ def _share_without_break(phrases: Phrases) -> float:
 def rows_of(found: Previewed) -> list[Row]:
     """Return the rows as asked, and the recommended one after them."""
     return [*found.rows, found.recommended_row]
+
+
+def voices_of(found: Previewed, most: int) -> list[str]:
+    """Return the voices by name, or of more than `most` those whose noise is loudest."""
+    voices = found.profiles
+    loudest = sorted(voices, key=lambda name: (-(voices[name].noise or LEAST), name))
+    return sorted(loudest[:most])
 
 
 def voice_row(found: Previewed, name: str) -> list[str]:

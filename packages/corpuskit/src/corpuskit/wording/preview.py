@@ -17,6 +17,7 @@ from corpuskit.preview.words import (
     rows_of,
     threshold_row,
     voice_row,
+    voices_of,
 )
 from corpuskit.tables import counted, table
 
@@ -34,10 +35,11 @@ def previewed(found: Previewed) -> Iterator[str]:
         first = " ".join(next(iter(found.set_aside.items())))
         yield f"set aside: {counted(len(found.set_aside), 'recording')}, first: {first}"
     yield ""
-    voices = list(found.profiles)
-    yield from table(VOICES_HEADER, [voice_row(found, name) for name in voices[:SHOWN]])
-    if len(voices) > SHOWN:
-        yield f"and {len(voices) - SHOWN:,} more voices (--json tells all)"
+    voices = voices_of(found, SHOWN)
+    yield from table(VOICES_HEADER, [voice_row(found, name) for name in voices])
+    if len(found.profiles) > len(voices):
+        quieter = len(found.profiles) - len(voices)
+        yield f"and {quieter:,} with less noise (--json and --html tell all)"
     yield ""
     cells = [threshold_row(found, row, side) for row in rows for side in ("source", "target")]
     yield from table(THRESHOLDS_HEADER, cells)
