@@ -186,11 +186,12 @@ def test_the_command_says_how_to_go_on(
     said = corpuskit(*words)
     assert said.code == 0
     assert said.out.splitlines()[-1] == (
-        "Wrote configs/datasets/mine.toml: 4 pairs of source and target. Next: corpuskit build mine"
+        "Wrote configs/datasets/mine.toml: 4 pairs of source and target. "
+        "Next: corpuskit preview mine, or at once corpuskit build mine"
     )
     again = corpuskit(*words)
     assert (again.code, again.out) == (2, "")
     assert "configs/datasets/mine.toml exists" in again.err
     other = corpuskit(*words, "--out", "other.toml")
-    assert other.out.endswith("Next: corpuskit build mine --config other.toml\n")
+    assert other.out.endswith(" or at once corpuskit build mine --config other.toml\n")
     assert corpuskit("build", "mine", "--dry-run").code == 0
