@@ -211,7 +211,7 @@ def test_the_version_says_what_a_hand_did(desk: Desk) -> None:
         "N>C/utt_002": True,
     }
     assert "tiers by hand added: C/utt_002, N/utt_001" in list(difference(found))
-    assert "2 recordings corrected by hand otherwise" in found.sentence
+    assert "recordings corrected by hand: 2 added" in found.sentence
     assert diff_versions(version, original(desk)).tiers["N/utt_001"] == "removed"
     desk.edit("N/utt_001", keep_from(0.26))
     third = desk.by_hand("N2C_3").version
@@ -310,7 +310,7 @@ def test_the_command_line_round_trip(desk: Desk) -> None:
     desk.edit("N/utt_001", keep_from(0.25))
     said = corpuskit("build", "N2C_2", "--config", toml, "--tiers", desk.grids, "--jobs", 1, *where)
     assert (said.code, "corrected by hand: 1 recording\n" in said.err) == (0, True)
-    assert "1 recording corrected by hand otherwise" in said.out
+    assert "recordings corrected by hand: 1 added" in said.out
     shown = json.loads(corpuskit("show", "N2C_2", "--json", *where).out)
     assert list(shown["tiers"]) == ["N/utt_001"]
     told = json.loads(corpuskit("diff", "N2C", "N2C_2", "--json", *where).out)

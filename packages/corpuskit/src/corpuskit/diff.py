@@ -289,7 +289,9 @@ def _sentence(
         verb = "setting differs" if len(settings) == 1 else "settings differ"
         parts.append(f"{len(settings)} {verb}: {shown}{more}")
     if tiers:
-        parts.append(f"{counted(len(tiers), 'recording')} corrected by hand otherwise")
+        kinds = Counter(tiers.values())
+        told = ", ".join(f"{kinds[kind]:,} {kind}" for kind in sorted(kinds))
+        parts.append(f"recordings corrected by hand: {told}")
     if added or removed:
         parts.append(f"{counted(len(added), 'pair')} added, {len(removed):,} removed")
     effects = _effects(totals) if changes or added or removed else []
