@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from building import Said, built, contents, corpuskit, litter, quick_corpus, settings
+from building import (
+    Said,
+    built,
+    contents,
+    corpuskit,
+    ended,
+    litter,
+    quick_corpus,
+    settings,
+    started,
+)
 from corpuskit import files
 from corpuskit.exports.registry import FORMATS
 from corpuskit.exports.request import file_name
@@ -108,6 +121,60 @@ def test_what_is_there_stays(
     assert said.code == 2
     assert told in said.err
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["versions/N2C_5", "objects", "runs/N2C_1/out"])
+def test_the_workspaces_own_folders_are_no_place(version: Version, place: str) -> None:
+    before = contents(version.workspace)
+
+    said = exported(version, "npy", version.workspace / place)
+
+    assert said.code == 2
+    assert "export elsewhere" in said.err
+    assert contents(version.workspace) == before
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_that_cannot_grow_is_one_message(
+    version: Version, form: str, tmp_path: Path
+) -> None:
+    """A real refusal of the system, whichever library writes."""
+    words = ("export", version.name, "--to", form, tmp_path / "out")
+    process = started(
+        *words,
+        *("--workspace", version.workspace, "--jobs", "2"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+    )
+    said = ended(process)
+
+    assert said.code == 2
+    assert said.err == (
+        f"error: cannot write {tmp_path / 'out'}: {os.strerror(errno.EFBIG)}; "
+        "free some space or export elsewhere; nothing of this export is left\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITE_ALL = """
+import sys
+from pathlib import Path
+from corpuskit.exports.registry import FORMATS, export
+from corpuskit.exports.request import Means
+from corpuskit.versions import open_version
+version = open_version(Path(sys.argv[1]), "N2C")
+for form in FORMATS:
+    list(export(version, form, Path(sys.argv[2]) / form, Means()))
+print(sorted({"torch", "lhotse", "datasets"} & set(sys.modules)))
+"""
+
+
+def test_no_export_loads_torch_or_the_library_it_writes_for(
+    version: Version, tmp_path: Path
+) -> None:
+    words = [sys.executable, "-c", WRITE_ALL, str(version.workspace), str(tmp_path)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300)
+
+    assert said.stdout == "[]\n"
 
 
 def test_an_unknown_format_or_split_names_the_nearest(version: Version, tmp_path: Path) -> None:

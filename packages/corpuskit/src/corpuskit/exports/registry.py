@@ -66,7 +66,7 @@ def export(
             "choose another --split",
         )
     with _explained(out):
-        _check_free(out)
+        _check_free(out, version.workspace)
         remove_leftovers(out.parent)
         with temporary_folder(out.parent) as folder:
             yield from writer(version, folder, dataclasses.replace(means, folder=out))
@@ -99,7 +99,10 @@ def _writer(form: str) -> Writer:
     return FORMATS[form]
 
 
-def _check_free(out: Path) -> None:
+def _check_free(out: Path, workspace: Path) -> None:
+    for kept in ("index", "objects", "runs", "versions"):
+        if out.is_relative_to(workspace.resolve() / kept):
+            raise Refused(f"{out} is among the workspace's own {kept}", "export elsewhere")
     if out.is_dir():
         if any(out.iterdir()):
             raise Refused(f"{out} is not empty", "export into a new folder")
