@@ -1,4 +1,4 @@
-"""Recordings that are a part of their file (JVS: jvs058 says sentence 15 in file 014), and texts."""
+"""Recordings that are a part of their file (JVS: sentence 15 of jvs058), and texts."""
 
 from __future__ import annotations
 
