@@ -72,6 +72,7 @@ class Request:
     workspace: Path
     jobs: int | None = None
     backend: str = "loky"
+    cluster: str | None = None  # address, for the backends dask and ray
     strict: bool = False  # any recording or pair set aside is an error
     dry_run: bool = False  # say what would be done, change nothing
 
@@ -132,6 +133,7 @@ def build(request: Request) -> Iterator[Event]:
 
     """
     check_name(request.name)
+    engine.check_backend(request.backend, request.cluster)
     settings, jobs = request.settings, engine.job_count(request.jobs)
     for text in silence.threshold_warnings(settings.silence):
         yield Note(text=text)
@@ -327,25 +329,28 @@ def _measure(
     for folder in (request.workspace / "index", *Store(request.workspace).folders()):
         remove_leftovers(folder)
     measured = 0
-    settings, store = request.settings, Store(request.workspace)
+    settings, store = request.settings, Store(request.workspace.absolute())
     order = sorted(unmeasured, key=lambda found: -_size(found.path))
     stamps = [stamp_of(found.path) for found in order]
     index = _index(request)
     task = functools.partial(_measure_found, store=store, settings=settings)
     try:
         for done, (position, (facts, made)) in enumerate(
-            engine.run(task, order, jobs, request.backend), start=1
+            engine.run(task, order, jobs, request.backend, _cluster(request)), start=1
         ):
             found = order[position]
             index.put(found.path, stamps[position], facts, found.clip)
             if done % 200 == 0:
                 index.save()
             hand = hands.get(found.id)
-            segmented[found.id] = _just_measured(store, settings, facts, found, hand)
+            segmented[found.id] = _just_measured(store, request, facts, found, hand)
             measured += made
             yield Progress(stage="measure", done=done, total=len(order))
     finally:
         index.save()
+        if request.backend in engine.CLUSTERS:  # workers may have died on the way
+            for folder in store.folders():
+                remove_leftovers(folder)
     return measured
 
 
@@ -354,10 +359,16 @@ def _measure_found(found: Found, *, store: Store, settings: DatasetConfig) -> tu
     return measure(found.path, store, settings.audio, features, found.clip)
 
 
+def _cluster(request: Request) -> engine.Cluster:
+    roots = tuple(Path(corpus.root) for corpus in request.settings.corpora.values())
+    return engine.Cluster(address=request.cluster, workspace=request.workspace, roots=roots)
+
+
 def _just_measured(
-    store: Store, settings: DatasetConfig, facts: Facts, found: Found, hand: HandTiers | None
+    store: Store, request: Request, facts: Facts, found: Found, hand: HandTiers | None
 ) -> Segmented:
-    outcome = segment(store, settings, facts, found.f0_range, hand)
+    look = functools.partial(segment, store, request.settings, facts, found.f0_range, hand)
+    outcome = engine.eventually(look) if request.backend in engine.CLUSTERS else look()
     if outcome is None:
         raise CorpuskitError(
             f"the objects of {found.id} were damaged or removed while the dataset was built",

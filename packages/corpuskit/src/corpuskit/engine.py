@@ -1,21 +1,38 @@
-"""Many tasks at once, through joblib; results come back as they are ready."""
+"""Many tasks at once: on this machine through joblib, on a cluster through Dask or Ray.
+
+Results come back as they are ready, so nothing may depend on their order.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from corpuskit.errors import CorpuskitError
+from corpuskit.cluster.worker import Cluster
+from corpuskit.errors import BadSetting, CorpuskitError
 
-__all__ = ["BACKENDS", "job_count", "run", "threads"]
+__all__ = [
+    "BACKENDS",
+    "CLUSTERS",
+    "Cluster",
+    "check_backend",
+    "eventually",
+    "job_count",
+    "run",
+    "threads",
+]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-BACKENDS = ("loky", "threading")
+CLUSTERS = {"dask": "distributed", "ray": "ray"}  # backend: the package it needs
+BACKENDS = ("loky", "threading", *CLUSTERS)
 _FEW = 4  # fewer tasks than this are done before a second process has started
+_LATE = 65.0  # seconds; network file systems remember for up to a minute that a file was missing
 
 
 def job_count(jobs: int | None) -> int:
@@ -25,27 +42,67 @@ def job_count(jobs: int | None) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _numbered(function: Callable[[In], Out], index: int, item: In) -> tuple[int, Out]:
-    return index, function(item)
+def check_backend(backend: str, address: str | None = None) -> None:
+    """Refuse, before any work, a backend that cannot do it.
+
+    Raises
+    ------
+    BadSetting
+        An unknown backend, one whose package is not installed, or an address for a
+        backend that stays on this machine.
+
+    """
+    if backend not in BACKENDS:
+        raise BadSetting(f"no backend {backend!r}", f"there are {', '.join(BACKENDS)}")
+    package = CLUSTERS.get(backend)
+    if package is None:
+        if address:
+            raise BadSetting(
+                f"--cluster is for --backend dask or ray, and the backend is {backend}",
+                "add one of them",
+            )
+    elif importlib.util.find_spec(package) is None:
+        raise BadSetting(
+            f"--backend {backend} needs the package {package}",
+            f"pip install 'corpuskit[{backend}]'",
+        )
 
 
 def run(
-    function: Callable[[In], Out], items: Sequence[In], jobs: int, backend: str
+    function: Callable[[In], Out],
+    items: Sequence[In],
+    jobs: int,
+    backend: str,
+    cluster: Cluster | None = None,
 ) -> Iterator[tuple[int, Out]]:
     """Yield (index, function(item)) in the order in which results are ready.
 
-    `function` must be picklable for process backends. What it raises is raised here.
+    `function` must be picklable for process backends. What it raises is raised here. A
+    worker of a cluster may die: its tasks are done again.
 
     Raises
     ------
     CorpuskitError
-        A process died (killed, or out of memory).
+        A process of this machine died (killed, or out of memory), or too many workers of a
+        cluster, or the cluster cannot be reached.
 
     """
-    if jobs == 1 or len(items) < _FEW:
+    if backend in CLUSTERS and len(items) >= _FEW:
+        yield from _on_cluster(function, items, jobs, backend, cluster or Cluster())
+    elif jobs == 1 or len(items) < _FEW:
         for index, item in enumerate(items):
             yield index, function(item)
-        return
+    else:
+        yield from _on_this_machine(function, items, jobs, backend)
+
+
+def _numbered(function: Callable[[In], Out], index: int, item: In) -> tuple[int, Out]:
+    return index, function(item)
+
+
+def _on_this_machine(
+    function: Callable[[In], Out], items: Sequence[In], jobs: int, backend: str
+) -> Iterator[tuple[int, Out]]:
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -57,6 +114,32 @@ def run(
             "a process died before its work was done (killed, or out of memory)",
             "run it again with fewer --jobs: it goes on from what is whole",
         ) from None
+
+
+def _on_cluster(
+    function: Callable[[In], Out], items: Sequence[In], jobs: int, backend: str, cluster: Cluster
+) -> Iterator[tuple[int, Out]]:
+    from corpuskit.cluster import worker
+
+    if backend == "dask":
+        from corpuskit.cluster.on_dask import stream
+    else:
+        from corpuskit.cluster.on_ray import stream
+    with worker.task_for(function, cluster) as task:
+        for index, value, error in stream(task, items, jobs, cluster.address):
+            if error is not None:
+                raise error
+            yield index, value
+
+
+def eventually(
+    look: Callable[[], Out | None], seconds: float = _LATE, step: float = 0.5
+) -> Out | None:
+    """Return what `look` finds, asking for as long as another machine's file may stay unseen."""
+    until = time.monotonic() + seconds
+    while (found := look()) is None and time.monotonic() < until:
+        time.sleep(step)
+    return found
 
 
 def threads(function: Callable[[In], Out], items: Sequence[In], jobs: int) -> Iterator[Out]:

@@ -60,8 +60,17 @@ def build(
     ] = None,
     jobs: JobsOption = None,
     backend: Annotated[
-        Literal["loky", "threading"], typer.Option(help="joblib backend for measuring")
+        Literal["loky", "threading", "dask", "ray"], typer.Option(help="What measures in parallel")
     ] = "loky",
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler or Ray cluster to use "
+            "[default: $DASK_SCHEDULER_ADDRESS or $RAY_ADDRESS, else one on this machine]",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; change nothing")
     ] = False,
@@ -93,6 +102,7 @@ def build(
         workspace=where,
         jobs=jobs,
         backend=backend,
+        cluster=cluster,
         strict=strict,
         dry_run=dry_run,
     )
