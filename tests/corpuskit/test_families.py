@@ -322,6 +322,42 @@ def test_clips_are_verified_against_their_file(jvs: tuple[Built, Path, np.ndarra
     assert problem.pairs == ("jvs057>jvs058/VOICEACTRESS100_015",)
 
 
+def test_show_names_what_was_corrected(jvs: tuple[Built, Path, np.ndarray]) -> None:
+    said = corpuskit("show", "N2C", "--workspace", jvs[0].version.workspace)
+
+    corrected = [line for line in said.out.splitlines() if line.startswith("corrected: ")]
+    assert len(corrected) == 8
+    assert corrected[0].startswith("corrected: recording jvs058/VOICEACTRESS100_015 (")
+    assert corrected[0].endswith(
+        "_014.wav): two sentences were left in one file: this is its end, from 3.94 s"
+    )
+
+
+def test_labels_of_a_wrong_name_are_not_taken_for_another_sentence(
+    jvs: tuple[Built, Path, np.ndarray], tmp_path: Path
+) -> None:
+    made, place, _ = jvs
+    for speaker in ("jvs057", "jvs058"):
+        folder = place / "jvs_ver1" / speaker / "parallel100" / "lab" / "mon"
+        folder.mkdir(parents=True)
+        for number in range(14, 24):
+            (folder / f"VOICEACTRESS100_{number:03d}.lab").write_text("0.0 0.2 a\n0.2 0.4 i\n")
+
+    said = corpuskit(
+        *("export", "N2C", "--to", "textgrid", tmp_path / "grids"),
+        *("--workspace", made.version.workspace),
+    )
+
+    assert said.code == 0, said.err
+    labelled = [
+        path
+        for path in sorted((tmp_path / "grids").rglob("*.TextGrid"))
+        if '"phones"' in path.read_text("utf-8")
+    ]
+    assert sum("jvs057" in str(path) for path in labelled) == 9
+    assert [path.stem[-3:] for path in labelled if "jvs058" in str(path)] == ["023"]
+
+
 def test_jsut_and_jsss_are_built_from_a_folder_that_holds_both(tmp_path: Path) -> None:
     names = jsut_ids("basic5000")[:4]
     for number, name in enumerate(names):

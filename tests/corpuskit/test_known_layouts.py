@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -361,6 +363,25 @@ def test_folders_that_are_not_there_are_told_and_the_rest_goes_on(tmp_path: Path
         f"speaker jvs002: folder {tmp_path / 'jvs002' / 'nonpara30'} does not exist",
     )
     assert sum(each.speaker == "jvs002" for each in found.recordings) == 100
+
+
+def test_a_folder_that_is_closed_to_us_is_told_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_jvs(tmp_path, ["jvs001", "jvs002"])
+    asked = Path.is_dir
+
+    def closed(path: Path, **options: object) -> bool:  # for root every folder is readable
+        if "jvs002/" in path.as_posix():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return asked(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+
+    found = scanned(tmp_path, "jvs", speakers=("jvs001", "jvs002"), subsets=("parallel100",))
+
+    assert len(found.recordings) == 100
+    assert [w.split(":")[0] for w in found.warnings] == ["speaker jvs002"]
 
 
 def test_f0_ranges_that_are_none_are_told_line_by_line(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ class _Labels:
             return (), ""
         if recording.clip is not None:
             return (), f"it is a part of its file, and {path} labels the whole"
+        if recording.note:
+            return (), f"it is not the sentence its file is named after, for which {path} was made"
         try:
             phones = read_labels(path)
             check_against(phones, recording.samples / recording.rate, path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from corpuskit.config import CorpusConfig
 from corpuskit.layouts import folder, jsss, jsut, jvs
 from corpuskit.layouts.found import Clip, Found, Scan
-from corpuskit.layouts.listing import locate
+from corpuskit.layouts.listing import is_folder, locate
 
 __all__ = ["Clip", "Found", "Scan", "recognise", "scan"]
 
@@ -40,7 +40,7 @@ def _known(name: str, corpus: CorpusConfig) -> Scan:
     fits, scanner = _LAYOUTS[corpus.layout]
     top = locate(Path(corpus.root), fits)
     if top is None:
-        there = Path(corpus.root).is_dir()
+        there = is_folder(Path(corpus.root))
         problem = f"holds no {corpus.layout} corpus" if there else "does not exist"
         return Scan(recordings=(), warnings=(f"corpus {name}: folder {corpus.root} {problem}",))
     found = scanner(name, corpus, top)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from corpuskit.config import CorpusConfig
 from corpuskit.layouts.found import Found, Scan
-from corpuskit.layouts.listing import audio_files, readable, stem_of
+from corpuskit.layouts.listing import audio_files, is_folder, readable, stem_of
 
 __all__ = ["scan"]
 
@@ -22,7 +22,7 @@ def scan(name: str, corpus: CorpusConfig) -> Scan:
     for speaker in sorted(corpus.voices):
         folder = corpus.speakers[speaker]
         top = Path(corpus.root) / folder
-        if not top.is_dir():
+        if not is_folder(top):
             warnings.append(f"speaker {speaker}: folder {top} does not exist")
             continue
         recordings.extend(_speaker_recordings(name, corpus, speaker, top, warnings))

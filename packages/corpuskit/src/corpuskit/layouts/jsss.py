@@ -9,6 +9,7 @@ from pathlib import Path
 
 from corpuskit.config import CorpusConfig
 from corpuskit.layouts.found import Found, Scan
+from corpuskit.layouts.listing import folders, is_folder
 from corpuskit.layouts.subset import Subset, told_apart
 from corpuskit.layouts.transcripts import read_lines, read_segments
 from corpuskit.subsets import SUBSETS, chosen
@@ -22,7 +23,7 @@ _JSUT_ID = re.compile(r"(BASIC5000|ONOMATOPEE300|VOICEACTRESS100)_")
 def fits(folder: Path) -> bool:
     """Whether a folder is a JSSS corpus."""
     forms = {subset.split("/")[0] for subset in SUBSETS["jsss"]}
-    return any((folder / form).is_dir() for form in forms)
+    return any(is_folder(folder / form) for form in forms)
 
 
 def scan(name: str, corpus: CorpusConfig, top: Path) -> Scan:
@@ -31,7 +32,7 @@ def scan(name: str, corpus: CorpusConfig, top: Path) -> Scan:
     recordings: list[Found] = []
     for subset in chosen("jsss", corpus.subsets):
         folder = top / subset
-        if not folder.is_dir():
+        if not is_folder(folder):
             warnings.append(f"corpus {name}: subset {subset}: folder {folder} does not exist")
             continue
         for part in _parts(folder):
@@ -41,9 +42,9 @@ def scan(name: str, corpus: CorpusConfig, top: Path) -> Scan:
 
 def _parts(folder: Path) -> list[Path]:
     """Return the folders that hold wavs: the subset's own, or those of its parts."""
-    if (folder / _WAVS).is_dir():
+    if is_folder(folder / _WAVS):
         return [folder]
-    return [below for below in sorted(folder.iterdir()) if (below / _WAVS).is_dir()] or [folder]
+    return [below for below in folders(folder) if is_folder(below / _WAVS)] or [folder]
 
 
 def _recordings(

@@ -13,6 +13,7 @@ from pathlib import Path
 from corpuskit.config import CorpusConfig
 from corpuskit.layouts.defects import TRANSCRIPT_NAMES
 from corpuskit.layouts.found import Found, Scan
+from corpuskit.layouts.listing import is_folder
 from corpuskit.layouts.subset import Subset, told_apart
 from corpuskit.layouts.transcripts import read_lines
 from corpuskit.subsets import SUBSETS, chosen
@@ -24,7 +25,7 @@ _REPEATED = re.compile(r"REPEAT500_(set\d+)_(.+)")
 
 def fits(folder: Path) -> bool:
     """Whether a folder is a JSUT corpus."""
-    return any((folder / subset / "wav").is_dir() for subset in SUBSETS["jsut"])
+    return any(is_folder(folder / subset / "wav") for subset in SUBSETS["jsut"])
 
 
 def scan(name: str, corpus: CorpusConfig, top: Path) -> Scan:
@@ -33,7 +34,7 @@ def scan(name: str, corpus: CorpusConfig, top: Path) -> Scan:
     recordings: list[Found] = []
     for subset in chosen("jsut", corpus.subsets):
         folder = top / subset
-        if not folder.is_dir():
+        if not is_folder(folder):
             warnings.append(f"corpus {name}: subset {subset}: folder {folder} does not exist")
             continue
         texts = _rightly_named(read_lines(folder / "transcript_utf8.txt", warnings))

@@ -10,7 +10,7 @@ from pathlib import Path
 from corpuskit.config import CorpusConfig
 from corpuskit.layouts.defects import Defect, defects_of
 from corpuskit.layouts.found import Found, Scan
-from corpuskit.layouts.listing import stem_of
+from corpuskit.layouts.listing import is_folder, stem_of
 from corpuskit.layouts.subset import Reading, Subset, told_apart
 from corpuskit.layouts.transcripts import read_lines
 from corpuskit.subsets import JVS_STYLES, chosen
@@ -24,15 +24,13 @@ _WRONGLY_NAMED = "falset10"  # the subset whose wrong names a transcript can pro
 
 def fits(folder: Path) -> bool:
     """Whether a folder is a JVS corpus."""
-    if (folder / _RANGES).is_file():
-        return True
     return any(
-        any((person / subset).is_dir() for subset in JVS_STYLES) for person in _people(folder)
+        any(is_folder(person / subset) for subset in JVS_STYLES) for person in _people(folder)
     )
 
 
 def _people(top: Path) -> list[Path]:
-    return sorted(path for path in top.glob("jvs[0-9][0-9][0-9]") if path.is_dir())
+    return sorted(path for path in top.glob("jvs[0-9][0-9][0-9]") if is_folder(path))
 
 
 def scan(name: str, corpus: CorpusConfig, top: Path) -> Scan:
@@ -78,7 +76,7 @@ class _Place:
     f0_range: tuple[float, float] | None
 
     def recordings(self, warnings: list[str]) -> Iterator[Found]:
-        if not self.folder.is_dir():
+        if not is_folder(self.folder):
             warnings.append(f"speaker {self.voice}: folder {self.folder} does not exist")
             return
         texts = read_lines(self.folder / "transcripts_utf8.txt", warnings)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from corpuskit.audio import EXTENSIONS
 
-__all__ = ["audio_files", "locate", "readable", "stem_of"]
+__all__ = ["audio_files", "folders", "is_folder", "locate", "readable", "stem_of"]
 
 
 def stem_of(path: Path) -> str:
@@ -41,6 +41,14 @@ def audio_files(top: Path, warnings: list[str]) -> Iterator[Path]:
                 yield Path(folder) / file
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder that can be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:  # below a folder that is closed to us
+        return False
+
+
 def locate(root: Path, fits: Callable[[Path], bool], depth: int = 2) -> Path | None:
     """Return the first folder that `fits`: `root`, or one up to `depth` levels below it."""
     level = [root]
@@ -48,12 +56,13 @@ def locate(root: Path, fits: Callable[[Path], bool], depth: int = 2) -> Path | N
         for folder in level:
             if fits(folder):
                 return folder
-        level = [below for folder in level for below in _folders(folder)]
+        level = [below for folder in level for below in folders(folder)]
     return None
 
 
-def _folders(folder: Path) -> list[Path]:
+def folders(folder: Path) -> list[Path]:
+    """Return the visible folders in a folder, sorted; none where it cannot be read."""
     try:
-        return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
+        return sorted(e for e in folder.iterdir() if is_folder(e) and not e.name.startswith("."))
     except OSError:
         return []

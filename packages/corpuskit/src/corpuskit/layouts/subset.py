@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpuskit.layouts.found import Clip, Found
-from corpuskit.layouts.listing import audio_files, readable, stem_of
+from corpuskit.layouts.listing import audio_files, is_folder, readable, stem_of
 
 __all__ = ["Reading", "Subset", "told_apart"]
 
@@ -47,7 +47,7 @@ class Subset:
     def recordings(self, warnings: list[str]) -> Iterator[Found]:
         """Yield what every wav holds, then what only the transcript knows."""
         present: set[str] = set()
-        files = audio_files(self.wavs, warnings) if self.wavs.is_dir() else ()
+        files = audio_files(self.wavs, warnings) if is_folder(self.wavs) else ()
         for path in files:
             for reading in self.readings(path):
                 present.add(reading.id)

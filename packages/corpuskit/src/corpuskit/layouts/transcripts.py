@@ -8,6 +8,8 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+from corpuskit.layouts.listing import is_folder
+
 __all__ = ["read_lines", "read_segments"]
 
 
@@ -28,7 +30,7 @@ def read_lines(path: Path, warnings: list[str]) -> dict[str, str]:
 
 def read_segments(folder: Path, warnings: list[str]) -> dict[str, str]:
     """Read a folder of ID.txt files of "start<TAB>end<TAB>text" lines; returns id -> whole text."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         warnings.append(f"transcripts {folder} do not exist")
         return {}
     texts = {}

@@ -102,6 +102,8 @@ def version(made: Version) -> Iterator[str]:
     for recording in made.recordings:
         if recording.state != "used":
             yield f"set aside: recording {recording.id}: {recording.reason}"
+        elif recording.note:
+            yield f"corrected: recording {recording.id} ({recording.path}): {recording.note}"
 
 
 def _geometric_mean(made: Version, side: str) -> float:
