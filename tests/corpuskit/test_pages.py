@@ -86,7 +86,7 @@ def test_the_page_says_what_diff_says(ground: Path) -> None:
     rows = cells(page)
     for name, measure in found.totals.items():
         assert total_row(name, measure) in rows
-    assert ["silence.thresh", "-100", "-50"] in rows
+    assert ["silence.thresh", "-100 dBFS", "-50 dBFS"] in rows
     marked = [row.all("th")[0].text for row in page.all("tr", class_="marked")]
     assert "silence.thresh" in marked
     assert "silence.head_thresh" not in marked

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpuskit.tables import counted, length, size, table
+from corpuskit.tables import counted, length, plain, size, table
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,25 @@ def test_wide_characters_take_two_columns_and_combining_ones_none() -> None:
         "水をマレーシアから   1",
         "e\u0301tude               12",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "-"),
+        (-80.0, "-80"),
+        ("float", "float"),
+        (False, "False"),
+        (["C", "N"], "C, N"),
+        (list("abcdefgh"), "a, b, c, d, e, f and 2 more"),
+        (
+            [{"source": "N", "target": ["C", "D"], "both": True, "salt": ""}],
+            "{source N, target C, D, both True}",
+        ),
+    ],
+)
+def test_settings_are_said_without_the_marks_of_a_program(value: object, said: str) -> None:
+    assert plain(value) == said
 
 
 def test_columns_of_numbers_are_flush_right_and_others_left() -> None:

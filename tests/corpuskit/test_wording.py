@@ -185,7 +185,7 @@ def test_a_difference_is_told_from_settings_to_the_largest_changes(
 
     assert "\n".join(told) == (
         "dataset N2C_4 -> dataset N2C_5\n"
-        "  silence.thresh: -80.0 -> -100.0\n"
+        "  silence.thresh: -80 -> -100\n"
         "pairs: 2 added, 1 removed, 2 changed, 0 unchanged\n"
         "added: N>C/d, N>C/e\n"
         "removed: N>C/c\n"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from corpuskit.config import DatasetConfig
-from corpuskit.tables import counted
+from corpuskit.tables import counted, plain
 from corpuskit.tiers import HandTiers
 from corpuskit.totals import silent_seconds, speech_seconds
 from corpuskit.versions import Pair, Side, Version, portable
@@ -284,7 +284,7 @@ def _sentence(
 ) -> str:
     parts = []
     if settings:
-        shown = ", ".join(f"{s.key} {_short(s.before)} -> {_short(s.after)}" for s in settings[:4])
+        shown = ", ".join(f"{s.key} {plain(s.before)} -> {plain(s.after)}" for s in settings[:4])
         more = f" and {len(settings) - 4} more" if len(settings) > 4 else ""
         verb = "setting differs" if len(settings) == 1 else "settings differ"
         parts.append(f"{len(settings)} {verb}: {shown}{more}")
@@ -322,7 +322,3 @@ def _effects(totals: Mapping[str, Measure]) -> list[str]:
     if not told and abs(silent.change) >= 0.05:
         told.append(f"silence inside {silent.change:+.1f} s")
     return told
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

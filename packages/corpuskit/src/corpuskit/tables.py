@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["counted", "length", "size", "table"]
+__all__ = ["counted", "length", "plain", "size", "table"]
 
 
 def counted(count: int, noun: str) -> str:
@@ -30,6 +30,21 @@ def size(count: int) -> str:
         if count < scale * 999.5:
             return f"{count / scale:.1f} {unit}"
     return f"{count / 1e9:.2f} GB"
+
+
+def plain(value: object, shown: int = 6) -> str:
+    """Say a setting's value: "-80", "C, N", "{source N, target C, both True}"; "-" for none."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        told = (f"{key} {plain(item, shown)}" for key, item in value.items() if item)
+        return "{" + ", ".join(told) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        more = f" and {len(value) - shown:,} more" if len(value) > shown else ""
+        return ", ".join(plain(item, shown) for item in value[:shown]) + more
+    return str(value)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from corpuskit.pages.recordings import Opener, Shown
 from corpuskit.report.markup import Html, joined
 from corpuskit.report.page import Page, Section, write_page
 from corpuskit.report.parts import columns, details, heading, notice, paragraph, table
-from corpuskit.tables import counted
+from corpuskit.tables import counted, plain
 from corpuskit.versions import Pair, Side, Version, portable
 from corpuskit.wording.diff import CHANGE_HEADER, change_row, total_row
 
@@ -22,6 +22,12 @@ __all__ = ["diff_page", "write_diff"]
 
 FIGURES = 6  # pairs drawn, those that changed most
 LISTED = 100  # pairs in the table
+UNITS = {
+    **dict.fromkeys(("thresh", "head_thresh"), "dBFS"),
+    **dict.fromkeys(("min_len", "min_silence_len", "trim_window"), "ms"),
+    **dict.fromkeys(("rate", "fmin", "fmax", "f0_floor", "f0_ceil"), "Hz"),
+    **dict.fromkeys(("n_fft", "hop_length", "win_length"), "samples"),
+}
 NOTICEABLE = 0.005  # s; the two frame grids may round one boundary to either side
 
 
@@ -97,7 +103,7 @@ def _settings(before: Version, after: Version, found: Difference) -> Html:
     header = ["setting", found.before, found.after]
 
     def rows(keys: Sequence[str]) -> list[list[str]]:
-        return [[key, *(_value(each.get(key)) for each in flat)] for key in keys]
+        return [[key, *(_value(key, each.get(key)) for each in flat)] for key in keys]
 
     same = details(
         counted(len(others), "setting") + " alike", table(header, rows(others)), is_open=False
@@ -108,12 +114,9 @@ def _settings(before: Version, after: Version, found: Difference) -> Html:
     return joined(table(header, rows(changed), caption="Changed", marked=marked), same)
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list):
-        return ", ".join(map(str, value[:8])) + (", ..." if len(value) > 8 else "")
-    return "" if value is None else str(value)
+def _value(key: str, value: Any) -> str:
+    unit = UNITS.get(key.rpartition(".")[2], "")
+    return f"{plain(value)} {unit}".strip() if value is not None else ""
 
 
 def _changes(found: Difference) -> Html:

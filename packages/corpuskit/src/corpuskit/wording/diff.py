@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from corpuskit.diff import Difference, Measure, PairChange
-from corpuskit.tables import counted, table
+from corpuskit.tables import counted, plain, table
 
 __all__ = ["CHANGE_HEADER", "change_row", "difference", "total_row"]
 
@@ -14,7 +14,7 @@ def difference(found: Difference, shown: int = 10) -> Iterator[str]:
     """Tell how two versions differ; the last line says what matters."""
     yield f"dataset {found.before} -> dataset {found.after}"
     for setting in found.settings:
-        yield f"  {setting.key}: {setting.before} -> {setting.after}"
+        yield f"  {setting.key}: {plain(setting.before)} -> {plain(setting.after)}"
     yield from _tiers(found.tiers, shown)
     yield (
         f"pairs: {len(found.added):,} added, {len(found.removed):,} removed, "
