@@ -118,6 +118,13 @@ def chromium() -> str | None:
 
 def console_of(page: Path, profile: Path, *, width: int = 1280, query: str = "") -> list[str]:
     """What Chromium says on its console while it shows a page (empty when all is well)."""
+    return in_browser(page, profile, width=width, query=query)[1]
+
+
+def in_browser(
+    page: Path, profile: Path, *, width: int = 1280, query: str = ""
+) -> tuple[Node, list[str]]:
+    """The page as it is once Chromium has run its script, and what it says on its console."""
     said = subprocess.run(
         [
             str(chromium()),
@@ -138,4 +145,4 @@ def console_of(page: Path, profile: Path, *, width: int = 1280, query: str = "")
         check=True,
     )
     assert 'id="content"' in said.stdout
-    return [line for line in said.stderr.splitlines() if "CONSOLE" in line]
+    return read(said.stdout), [line for line in said.stderr.splitlines() if "CONSOLE" in line]

@@ -25,7 +25,7 @@ from corpuskit.preview.levels import Levels, Profile, levels_of, profile, window
 from corpuskit.preview.page import preview_page, write_preview
 from corpuskit.preview.recommend import recommend
 from corpuskit.preview.survey import Note, Previewed, Progress, Request, preview
-from corpuskit.preview.words import command, voices_of
+from corpuskit.preview.words import command, findings, voices_of
 from corpuskit.report.page import render
 from corpuskit.silence import level_curve
 from corpuskit.wording.preview import previewed
@@ -371,8 +371,21 @@ def test_digital_zero_is_found_by_any_threshold(tmp_path: Path) -> None:
 
     assert (row.source.silences, row.target.silences) == (0, 8)
     assert [text.split(":")[0] for text in row.warnings] == [
-        "is below the 16-bit floor (-90.31 dBFS)"
+        "is below the noise floor (N -58 dBFS)",
+        "is below the 16-bit floor (-90.31 dBFS)",
     ]
+
+
+def test_a_head_threshold_that_cuts_words_is_told(tmp_path: Path) -> None:
+    corpus(tmp_path / "corpus")
+
+    told = findings(looked(tmp_path, head_thresh=-12.0))
+
+    assert (
+        "the head's threshold -12 is above the quietest speech of C, N: "
+        "it would cut into the first words"
+    ) in told
+    assert not any("head" in text for text in findings(looked(tmp_path)))
 
 
 def test_the_recommendation_is_tried_as_well(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from corpuskit.report.parts import columns, details, facts, heading, notice, par
 from corpuskit.report.sound import excerpt, gain_for, player, players, sound_uri
 from corpuskit.report.svg import HEIGHT, WIDTH, Axes, bars, legend, line, plot, rule, spans, ticks
 from corpuskit.report.svg import waveform as waveform_of
-from pages import check_page, chromium, console_of, decoded, read, sounds
+from pages import check_page, chromium, console_of, decoded, in_browser, read, sounds
 
 RATE = 8000
 EVIL = "<script>alert(1)</script>\"'&\x00\ud800 é 声"
@@ -398,3 +398,19 @@ def test_a_browser_has_nothing_to_complain_about(tmp_path: Path, width: int, que
     write_page(tmp_path / "page.html", full_page())
 
     assert console_of(tmp_path / "page.html", tmp_path / "p", width=width, query=query) == []
+
+
+@pytest.mark.slow
+def test_the_address_chooses_theme_and_alternative(tmp_path: Path) -> None:
+    if chromium() is None:
+        pytest.skip("Chromium is not here")
+    write_page(tmp_path / "page.html", full_page())
+
+    page, _ = in_browser(tmp_path / "page.html", tmp_path / "p", query="?theme=dark&thresh=-40")
+
+    assert page.all("html")[0].attributes["data-theme"] == "dark"
+    assert page.all("button", id="theme")[0].attributes["aria-pressed"] == "true"
+    assert {
+        part.attributes["data-value"]: "off" in part.attributes.get("class", "")
+        for part in page.all("g", data_group="thresh")
+    } == {"-60": True, "-40": False}

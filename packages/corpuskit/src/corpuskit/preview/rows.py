@@ -170,17 +170,24 @@ def _phrases(looked: Looked, place: int, number: int, length: int) -> Phrases:
 def _warnings(
     thresh: float, sides: Sequence[SideRow], profiles: Mapping[str, Profile]
 ) -> Iterator[str]:
+    buried = {name: p.floor for name, p in profiles.items() if thresh < (p.floor or -math.inf)}
     if not any(side.tail_seconds or side.silences or side.emptied for side in sides):
         yield "finds nothing at all: no tail to cut, no silence inside"
+    elif buried:
+        yield f"is below the noise floor ({_some(buried)} dBFS): it finds hardly any pause there"
     if thresh < FLOOR_16_BIT:
         yield (
             f"is below the 16-bit floor ({FLOOR_16_BIT} dBFS): "
             "on 16-bit recordings it finds digital zero only"
         )
-    cut = sorted(name for name, p in profiles.items() if thresh > p.quietest)
+    cut = {name: p.quietest for name, p in profiles.items() if thresh > p.quietest}
     if cut:
-        told = ", ".join(f"{name} from {profiles[name].quietest:.0f}" for name in cut[:4])
-        yield f"is above the quietest speech ({told} dBFS on): it would cut into speech"
+        yield f"is above the quietest speech ({_some(cut)} dBFS): it would cut into speech"
     emptied = sum(side.emptied for side in sides)
     if emptied:
         yield f"leaves nothing of {counted(emptied, 'recording')}"
+
+
+def _some(levels: Mapping[str, float | None]) -> str:
+    told = [f"{name} {level:.0f}" for name, level in levels.items()]
+    return ", ".join(told[:4]) + (f" and {len(told) - 4} more" if len(told) > 4 else "")

@@ -56,6 +56,13 @@ def findings(found: Previewed) -> list[str]:
     shortest = min(found.recommended_row.phrases, key=lambda phrases: phrases.min_silence_len)
     share = _share_without_break(shortest)
     told = list(found.recommended.findings)
+    head = found.rows[0].head_thresh
+    cut = [name for name, voice in found.profiles.items() if head > voice.quietest]
+    if cut:
+        told.append(
+            f"the head's threshold {head:g} is above the quietest speech of {', '.join(cut[:4])}: "
+            "it would cut into the first words"
+        )
     if share >= MOSTLY:
         told.append(
             f"at {found.recommended.thresh:g} no silence of {shortest.min_silence_len} ms breaks "
