@@ -360,3 +360,28 @@ def test_a_phone_tier_is_there_where_labels_are(desk: Desk) -> None:
     assert (
         "phones" not in textgrid.TextGrid.fromFile(str(out / "C" / "utt_001.TextGrid")).getNames()
     )
+
+
+def test_jvs_brings_its_phones_along(desk: Desk) -> None:
+    root = desk.folder / "jvs_ver1"
+    for person, side in (("jvs001", desk.corpus.source), ("jvs002", desk.corpus.target)):
+        here = root / person / "parallel100"
+        (here / "wav24kHz16bit").mkdir(parents=True)
+        (here / "lab" / "mon").mkdir(parents=True)
+        for number, wav in enumerate(sorted(side.glob("utt_*.wav")), start=1):
+            name = f"VOICEACTRESS100_{number:03d}"
+            shutil.copy(wav, here / "wav24kHz16bit" / f"{name}.wav")
+            phone = f"{person[-1]}{number}"
+            (here / "lab" / "mon" / f"{name}.lab").write_text(f"0.0000000 0.1125000 {phone}\n")
+    config = desk.settings(
+        f'corpora={{ jvs = {{ layout = "jvs", root = "{root}", subsets = ["parallel100"] }} }}',
+        'pairs=[{ source = "jvs001", target = "jvs002" }]',
+    )
+    version = built(desk.workspace, config, "jvs").version
+    out = desk.folder / "out"
+    list(export(version, "textgrid", out, Means()))
+    for person in ("jvs001", "jvs002"):
+        for number in (1, 2, 3, 4):
+            path = out / person / f"VOICEACTRESS100_{number:03d}.TextGrid"
+            phones = textgrid.TextGrid.fromFile(str(path)).getFirst("phones")
+            assert (phones[0].maxTime, phones[0].mark) == (0.1125, f"{person[-1]}{number}")

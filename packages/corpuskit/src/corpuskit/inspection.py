@@ -153,8 +153,9 @@ def _speakers_in(root: Path) -> tuple[Path, dict[str, str]]:
     """Return the folder below which speakers have theirs, and each speaker's folder."""
     top = root.resolve()
     while True:
-        here = any(path.parent == top for path in audio_files(top, []))
-        below = [] if here else [p for p in _folders(top) if next(audio_files(p, []), None)]
+        first = next(audio_files(top, []), None)  # a folder's own files come before those below
+        here = first is not None and first.parent == top
+        below = [] if here else [folder for folder in _folders(top) if _holds(folder)]
         if len(below) != 1 or not any(map(_holds, _folders(below[0]))):
             break
         top = below[0]
