@@ -24,6 +24,7 @@ from corpuskit.settings import toml_key, toml_text
 
 __all__ = ["Finding", "Inspection", "Part", "inspect_folder"]
 
+_COMPARED = 200  # speakers; of more, those who say most are held against each other
 DEPTHS = {
     "PCM_U8": "8-bit",
     "PCM_S8": "8-bit",
@@ -203,9 +204,10 @@ def _common(recordings: Iterable[Found]) -> dict[str, int]:
     for found in recordings:
         if not found.problem:
             said[found.speaker].add(found.sentence)
+    most = sorted(said, key=lambda speaker: (-len(said[speaker]), speaker))[:_COMPARED]
     counts = {
         f"{one} {other}": len(said[one] & said[other])
-        for one, other in itertools.combinations(sorted(said), 2)
+        for one, other in itertools.combinations(sorted(most), 2)
     }
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {both: count for both, count in ranked if count}

@@ -15,7 +15,7 @@ __all__ = ["inspected"]
 def inspected(found: Inspection, shown: int = 10) -> Iterator[str]:
     """Describe a folder; the last lines are the table that makes it a corpus."""
     for text in found.warnings:
-        yield f"missing: {text}"
+        yield f"warning: {text}"
     rows = [_row(name, parts) for name, parts in _grouped(found)]
     header = ["subset" if found.layout in _KNOWN else "speaker", "speakers", "files", "length"]
     yield from table([*header, "rate", "format", "texts", "labels"], rows[: 3 * shown])
