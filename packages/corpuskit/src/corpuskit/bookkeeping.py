@@ -52,25 +52,42 @@ def states_of_recordings(
     for candidate in wanted:
         for found in (candidate.source, candidate.target):
             pairs_of.setdefault(found.id, []).append(candidate.id)
-    paired = {speaker for direction in directions(settings) for speaker in direction}
-    return [
-        _recording(
-            found, segmented.get(found.id), pairs_of.get(found.id, []), aligned, reasons, settings
-        )
-        for found in scanned.recordings
-        if found.speaker in paired
-    ]
+    partners = _Partners(scanned, directions(settings))
+    states = []
+    for found in scanned.recordings:
+        if found.speaker in partners.speakers:
+            side, pairs = segmented.get(found.id), pairs_of.get(found.id, [])
+            used = any(pair in aligned for pair in pairs)
+            reason = "" if used else _reason(found, side, [reasons[p] for p in pairs], partners)
+            states.append(_recording(found, side, reason, settings))
+    return states
+
+
+class _Partners:
+    """With whom each speaker is paired, and which of their sentences cannot be used."""
+
+    def __init__(self, scanned: Scan, ways: Sequence[tuple[str, str]]) -> None:
+        self.speakers: dict[str, dict[str, None]] = {}
+        for one, other in (*ways, *((target, source) for source, target in ways)):
+            self.speakers.setdefault(one, {})[other] = None
+        self._problems = {
+            (found.speaker, found.sentence): found.problem
+            for found in scanned.recordings
+            if found.problem
+        }
+
+    def why_none(self, found: Found) -> str:
+        """Say why a recording has no partner: nobody says its sentence, or not usably."""
+        for other in self.speakers[found.speaker]:
+            problem = self._problems.get((other, found.sentence))
+            if problem:
+                return f"its partner {problem}"
+        return "has no partner"
 
 
 def _recording(
-    found: Found,
-    side: Segmented | None,
-    pairs: Sequence[str],
-    aligned: Mapping[str, Aligned],
-    reasons: Mapping[str, str],
-    settings: DatasetConfig,
+    found: Found, side: Segmented | None, reason: str, settings: DatasetConfig
 ) -> Recording:
-    used = any(pair in aligned for pair in pairs)
     facts = side.facts if side else Facts()
     return Recording(
         id=found.id,
@@ -83,8 +100,8 @@ def _recording(
         samples=facts.samples,
         levels=side.levels if side else "",
         features=side.features if side else "",
-        state="used" if used else "set aside",
-        reason="" if used else _reason(found, facts, pairs, reasons),
+        state="set aside" if reason else "used",
+        reason=reason,
         clip=clip_samples(found.clip, facts),
         text=found.text,
         note=found.note,
@@ -92,12 +109,14 @@ def _recording(
     )
 
 
-def _reason(found: Found, facts: Facts, pairs: Sequence[str], reasons: Mapping[str, str]) -> str:
-    if found.problem or facts.problem:
-        return found.problem or facts.problem
-    if not pairs:
-        return "has no partner"
-    return f"its pair is set aside: {reasons[pairs[0]]}"
+def _reason(
+    found: Found, side: Segmented | None, of_pairs: Sequence[str], partners: _Partners
+) -> str:
+    """Say why a recording is not used; `of_pairs` is why its pairs are not."""
+    problem = found.problem or (side.facts.problem if side else "")
+    if problem:
+        return problem
+    return f"its pair is set aside: {of_pairs[0]}" if of_pairs else partners.why_none(found)
 
 
 def check_strict(recordings: Sequence[Recording], reasons: Mapping[str, str]) -> None:
