@@ -86,7 +86,7 @@ def preview(
     )
     found = _follow(preview(request), quiet=quiet)
     if html is not None:
-        from corpuskit.preview.page import write_preview
+        from corpuskit.pages.preview_page import write_preview
 
         write_preview(html, found)
     if as_json:

@@ -1,1 +1,1 @@
-"""Pages of finished versions: how two differ, and which pairs are suspect; to read and to hear."""
+"""Pages to read and to hear: how two versions differ, suspect pairs, what thresholds would cut."""

@@ -85,12 +85,12 @@ class Profile:
         return float(speech[thresh > CENTRES].sum() / max(1, speech.sum()))
 
 
-def window_levels(curve: LevelCurve, step: int = WINDOW) -> tuple[Float64, Float64]:
-    """Return the level of each 50 ms window, every `step` ms, and its share of digital zero.
+def window_levels(curve: LevelCurve) -> tuple[Float64, Float64]:
+    """Return the level of each 50 ms, and its share of digital zero.
 
     A window that is zero from end to end has the level -inf.
     """
-    begins = np.arange(0, curve.milliseconds - WINDOW + 1, step)
+    begins = np.arange(0, curve.milliseconds - WINDOW + 1, WINDOW)
     ends = begins + WINDOW
     zeros = np.concatenate(([0], np.cumsum(curve.forward == 0.0)))
     share = (zeros[ends] - zeros[begins]) / WINDOW

@@ -12,8 +12,9 @@ from corpuskit.audio import Sound, resample
 from corpuskit.config import SilenceConfig
 from corpuskit.errors import BadAudio
 from corpuskit.layouts import Found
+from corpuskit.pages.recordings import QUIETEST, levels_of
 from corpuskit.pairs import Candidate
-from corpuskit.preview.levels import CENTRES, STEP, window_levels
+from corpuskit.preview.levels import CENTRES, STEP
 from corpuskit.preview.rows import Row
 from corpuskit.preview.survey import Previewed
 from corpuskit.preview.words import (
@@ -48,7 +49,6 @@ GROUP = "threshold"  # of what the buttons choose
 DRAWN, DISPUTED = 5, 3  # pairs shown: drawn by chance, and those the thresholds change most
 LISTENING_RATE = 24000  # Hz; what has more is brought down to it to keep the page small
 MOST_PHRASES = 12  # in a histogram; more are counted with these
-QUIETEST = -100.0  # dBFS, bottom of the level curves
 VOICE_COLOURS = ("first", "second", "third", "fourth")
 
 
@@ -221,8 +221,6 @@ def _side(found: Previewed, recording: Found, side: str, rows: Sequence[Row], na
     wave = Axes(x=(0.0, seconds), y=(-1.0, 1.0))
     level = Axes(x=(0.0, seconds), y=(QUIETEST, 0.0))
     peak = max(float(np.abs(sound.samples).max()), 1e-9)
-    levels, _ = window_levels(curve, step=10)
-    times = (np.arange(len(levels)) * 10 + 25) / 1000
     label = f"{recording.speaker} ({side}), {seconds:.2f} s"
 
     def shaded(axes: Axes) -> Iterator[Html]:
@@ -248,7 +246,7 @@ def _side(found: Previewed, recording: Found, side: str, rows: Sequence[Row], na
         ),
         plot(
             level,
-            line(level, times, np.maximum(levels, QUIETEST), colour="level"),
+            line(level, *levels_of(curve), colour="level"),
             *shaded(level),
             *thresholds,
             label=f"Level of {label}",
