@@ -122,7 +122,11 @@ class _Rows:
         self._version, self._folder = version, folder
         self._rate, self._bands = settings.audio.rate, settings.features.mels
         self._shift = settings.features.hop_length / self._rate  # seconds
-        self._splits = {pair.sentence: pair.split for pair in version.pairs}
+        self._splits = {
+            side.recording: pair.split
+            for pair in version.pairs
+            for side in (pair.source, pair.target)
+        }
 
     def recording(self, used: _Used) -> Row:
         """Recording: the whole file, at its own rate."""
@@ -154,7 +158,7 @@ class _Rows:
             "speaker": used.side.speaker,
             "custom": {
                 "sentence": recording.sentence,
-                "split": self._splits[recording.sentence],
+                "split": self._splits[recording.id],
                 "samples": [first, stop],
             },
         }
