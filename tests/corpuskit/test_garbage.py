@@ -14,8 +14,8 @@ import pytest
 
 from building import Said, built, contents, corpuskit, quick_corpus, settings
 from corpuskit import files
-from corpuskit.build import Progress, Request, build
-from corpuskit.locks import at_work
+from corpuskit.build import Built, Note, Progress, Request, build
+from corpuskit.locks import alone, at_work
 from corpuskit.objects import Store
 from corpuskit.versions import list_versions, objects_of, open_version
 from synthetic import PairCorpus
@@ -182,6 +182,19 @@ def test_nothing_is_removed_while_a_build_runs(tmp_path: Path) -> None:
     *_, _ = running
     assert {g["kind"] for g in told(tmp_path / "w")["garbage"]} <= {"index"}
     assert set(Store(tmp_path / "w").names()) == needed(tmp_path / "w")
+
+
+def test_a_build_says_that_it_waits_for_a_cleaning(tmp_path: Path) -> None:
+    corpus = quick_corpus(tmp_path / "corpus", 4)
+    waiting = build(
+        Request(name="N2C", settings=settings(corpus.root), workspace=tmp_path / "w", jobs=1)
+    )
+    with alone(tmp_path / "w"):
+        note = next(event for event in waiting if isinstance(event, Note) and not event.serious)
+    *_, last = waiting
+
+    assert note.text == "waiting for a cleaning of the workspace to end"
+    assert isinstance(last, Built)
 
 
 def test_objects_of_a_build_that_was_stopped_go(tmp_path: Path) -> None:

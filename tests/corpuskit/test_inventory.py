@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from building import built, corpuskit, quick_corpus, settings
+from corpuskit import build
 from corpuskit.inventory import DiskUse, Inventory, take_stock, use_of
 from corpuskit.objects import Store
 from corpuskit.versions import inventory, objects_of, open_version
@@ -119,7 +121,6 @@ def test_list_tells_what_is_on_disk(workspace: Path) -> None:
 def test_a_version_without_its_list_is_named_and_the_others_are_listed(
     workspace: Path, tmp_path: Path
 ) -> None:
-    import shutil
 
     shutil.copytree(workspace, tmp_path / "w")
     (tmp_path / "w" / "versions" / "N2C" / "objects.safetensors").write_bytes(b"")
@@ -129,3 +130,16 @@ def test_a_version_without_its_list_is_named_and_the_others_are_listed(
     assert said.code == 0
     assert "dataset N2C is damaged: the content of objects.safetensors" in said.err
     assert "2 dataset versions" in said.out
+
+
+def test_verify_holds_the_list_against_what_the_version_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = quick_corpus(tmp_path / "corpus", 4)
+    monkeypatch.setattr(build, "objects_of", lambda *given: sorted(objects_of(*given))[1:])
+    built(tmp_path / "w", settings(corpus.root))
+
+    said = corpuskit("verify", "N2C", "--workspace", tmp_path / "w", "--jobs", "1")
+
+    assert said.code == 1
+    assert "objects.safetensors lists other objects" in said.out

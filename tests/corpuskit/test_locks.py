@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from corpuskit.errors import CorpuskitError, Refused
-from corpuskit.locks import alone, at_work
+from corpuskit.locks import alone, at_work, is_busy, is_cleaned
 
 HOLD = """
 import sys
@@ -48,6 +49,34 @@ def test_a_cleaning_is_refused_while_something_is_at_work(tmp_path: Path) -> Non
         other.communicate("")
 
     with alone(tmp_path):
+        pass
+
+
+def test_it_can_be_asked_who_is_there(tmp_path: Path) -> None:
+    assert (is_busy(tmp_path / "none"), is_cleaned(tmp_path / "none")) == (False, False)
+    assert not (tmp_path / "none").exists()
+    with at_work(tmp_path):
+        assert (is_busy(tmp_path), is_cleaned(tmp_path)) == (True, False)
+    with alone(tmp_path):
+        assert (is_busy(tmp_path), is_cleaned(tmp_path)) == (True, True)
+    assert (is_busy(tmp_path), is_cleaned(tmp_path)) == (False, False)
+
+
+def test_a_lock_another_user_made_holds_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with at_work(tmp_path):
+        pass
+    opened = os.open
+
+    def read_only(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+
+    with at_work(tmp_path), pytest.raises(Refused), alone(tmp_path):
         pass
 
 

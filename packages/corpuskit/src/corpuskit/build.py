@@ -37,7 +37,7 @@ from corpuskit.features import for_voice
 from corpuskit.files import remove_leftovers
 from corpuskit.inventory import take_stock
 from corpuskit.layouts import Found, Scan, scan
-from corpuskit.locks import at_work
+from corpuskit.locks import at_work, is_cleaned
 from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
 from corpuskit.recordings import Facts, Index, measure, object_names, promised, stamp_of
@@ -145,6 +145,8 @@ def build(request: Request) -> Iterator[Event]:
     for text in scanned.warnings:
         yield Note(text=text)
 
+    if not request.dry_run and is_cleaned(request.workspace):
+        yield Note(text="waiting for a cleaning of the workspace to end", serious=False)
     # From here on the build relies on what the store holds, of which a cleaning knows nothing.
     with contextlib.nullcontext() if request.dry_run else at_work(request.workspace):
         yield from _made(request, scanned, wanted, jobs)

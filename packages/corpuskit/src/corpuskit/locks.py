@@ -15,7 +15,7 @@ from pathlib import Path
 
 from corpuskit.errors import CorpuskitError, Refused
 
-__all__ = ["alone", "at_work", "is_busy"]
+__all__ = ["alone", "at_work", "is_busy", "is_cleaned"]
 
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -65,12 +65,21 @@ def alone(workspace: Path) -> Iterator[None]:
 
 def is_busy(workspace: Path) -> bool:
     """Tell whether something is at work, as far as locks can tell."""
-    try:
-        descriptor = os.open(workspace / ".lock", os.O_RDWR)
-    except OSError:
+    return _held(workspace, fcntl.LOCK_EX)
+
+
+def is_cleaned(workspace: Path) -> bool:
+    """Tell whether a cleaning is at work, for which `at_work` will wait."""
+    return _held(workspace, fcntl.LOCK_SH)
+
+
+def _held(workspace: Path, wanted: int) -> bool:
+    """Tell whether another holds what keeps a lock from being had."""
+    descriptor = _opened(workspace, create=False)
+    if descriptor is None:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, wanted | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in _WITHOUT_LOCKS
     finally:
@@ -78,10 +87,14 @@ def is_busy(workspace: Path) -> bool:
     return False
 
 
-def _opened(workspace: Path) -> int | None:
+def _opened(workspace: Path, *, create: bool = True) -> int | None:
+    path = workspace / ".lock"
     with contextlib.suppress(OSError):
-        workspace.mkdir(parents=True, exist_ok=True)
-        return os.open(workspace / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        if create:
+            workspace.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+    with contextlib.suppress(OSError):
+        return os.open(path, os.O_RDONLY)  # another user's: it can be locked all the same
     return None
 
 

@@ -18,7 +18,7 @@ from corpuskit.audio import decode, digest
 from corpuskit.errors import BadAudio, BadVersion
 from corpuskit.objects import Store
 from corpuskit.recordings import damaged
-from corpuskit.versions import Recording, Version, describe, fingerprint, open_version
+from corpuskit.versions import Recording, Version, describe, fingerprint, inventory, open_version
 
 __all__ = ["Checked", "Problem", "verify"]
 
@@ -66,6 +66,8 @@ def verify(
     yield from _fingerprint(version)
     pairs = _pairs_of(version)
     objects = _objects(version, pairs)
+    if set(inventory(workspace, name).hex()) != set(objects):
+        yield Problem(what="objects.safetensors lists other objects than the version rests on")
     yield from _check_objects(version, objects, jobs)
     recordings, absent = _on_disk(version)
     yield from _check_audio(version, recordings, pairs, jobs, backend)
