@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from building import built, corpuskit, settings
-from corpuskit.checks import Checked, Lapse, Measures, check, measure
+from corpuskit.checks import Checked, Finding, Lapse, Measures, check, distinct, measure
 from corpuskit.checks.measures import PAUSE
-from corpuskit.checks.suspicion import FEWEST, UNUSUAL, _unusual
+from corpuskit.checks.suspicion import FEWEST, UNUSUAL, _suspicion, _unusual
 from corpuskit.config import DatasetConfig, from_mapping
 from corpuskit.errors import BadVersion
 from corpuskit.objects import Store
@@ -168,6 +168,31 @@ def test_a_version_without_silences_says_that_pauses_were_not_compared(ground: P
         "no silence was found at this threshold: pauses cannot be compared",
         "Dataset clean_2: none of 24 pairs is suspect.",
     ]
+
+
+def test_a_pair_and_its_mirror_are_shown_once(ground: Path, tmp_path: Path) -> None:
+    shutil.copytree(ground / "corpus", tmp_path / "corpus")
+    write_recording(tmp_path / "corpus" / "target" / f"{name(4)}.wav", speak(said(400), C))
+    config = settings(
+        tmp_path / "corpus", THRESH, 'pairs=[{ source = "N", target = "C", both = true }]'
+    )
+
+    found = outcome(built(tmp_path / "workspace", config).version)
+
+    assert {s.pair for s in found.suspects} == {"N>C/utt_004", "C>N/utt_004"}
+    (shown,) = distinct(found.suspects)
+    assert shown == found.suspects[0]
+    told = list(wording.checked(found))
+    assert sum("suspicion" in line for line in told) == 1
+    assert told[-1].startswith("Dataset N2C: 2 of 48 pairs are suspect")
+
+
+def test_a_pause_counts_less_than_other_words() -> None:
+    pause = Finding(reason="pause", value=0.8, usual=0.0, deviations=16.0)
+    unlike = Finding(reason="distance", value=1.0, usual=0.5, deviations=9.0)
+
+    assert _suspicion([pause]) == 8.0 < _suspicion([unlike]) == 9.0
+    assert _suspicion([pause, unlike]) == pytest.approx(np.hypot(8, 9))
 
 
 def test_a_recording_that_fails_with_every_partner_is_named_itself(

@@ -330,11 +330,17 @@ def suspicious(version: Version) -> Checked:
         Finding(reason="words", value=0.2, usual=0.05, deviations=5.0, place=lapse),
         Finding(reason="ratio", value=1.4, usual=0.9, deviations=6.0),
     )
+    suspect = Suspect(
+        pair=first.id,
+        recordings=(first.source.recording, first.target.recording),
+        suspicion=15.9,
+        findings=findings,
+    )
     return Checked(
         version=version.name,
         pairs=len(version.pairs),
         groups=(Group(source="N", target="C", pairs=4, judged=False),),
-        suspects=(Suspect(pair=first.id, suspicion=15.9, findings=findings),),
+        suspects=(suspect,),
         culprits=(),
         reasons={"partner": 1, "words": 1, "ratio": 1},
         pauses_known=True,

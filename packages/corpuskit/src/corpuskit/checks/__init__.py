@@ -18,6 +18,7 @@ from corpuskit.checks.suspicion import (
     Measured,
     Suspect,
     check,
+    distinct,
 )
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "Measures",
     "Suspect",
     "check",
+    "distinct",
     "measure",
 ]

@@ -21,10 +21,21 @@ from corpuskit.checks.measures import Lapse, Measures, measure
 from corpuskit.checks.partners import BetterPartner, better_partner, reader
 from corpuskit.versions import Pair, Version
 
-__all__ = ["REASONS", "Checked", "Culprit", "Finding", "Group", "Measured", "Suspect", "check"]
+__all__ = [
+    "REASONS",
+    "Checked",
+    "Culprit",
+    "Finding",
+    "Group",
+    "Measured",
+    "Suspect",
+    "check",
+    "distinct",
+]
 
 FEWEST = 20  # pairs of two speakers, to know what is usual for them
 UNUSUAL = 4.0  # robust standard deviations from the median
+WEIGHTS = {"pause": 0.5}  # readers pause where they like
 SEARCHED = {"distance", "words", "ratio"}  # what a wrong partner shows itself by
 SEVERAL = 3  # pairs of a recording, to tell it from its partners
 SEARCHES = 50  # pairs for which a better partner is looked for
@@ -52,7 +63,8 @@ class Suspect:
     """A pair with at least one finding."""
 
     pair: str
-    suspicion: float  # root of the summed squares of its findings' deviations
+    recordings: tuple[str, str]  # source, target
+    suspicion: float  # root of the summed squares of its findings' deviations, as WEIGHTS has it
     findings: tuple[Finding, ...]  # strongest first
 
 
@@ -122,7 +134,7 @@ def _judged(version: Version, measures: Sequence[Measures]) -> Checked:
         name: found for group in by_speakers.values() for name, found in _unusual(group).items()
     }
     _look_for_partners(version, findings)
-    suspects = [_suspect(name, found) for name, found in findings.items()]
+    suspects = [_suspect(pair, findings[pair.id]) for pair in version.pairs if pair.id in findings]
     reasons = [finding.reason for found in findings.values() for finding in found]
     return Checked(
         version=version.name,
@@ -221,13 +233,22 @@ def _culprits(version: Version, suspects: Collection[str]) -> tuple[Culprit, ...
 
 
 def _suspicion(found: Sequence[Finding]) -> float:
-    return math.hypot(*(finding.deviations for finding in found))
+    return math.hypot(*(WEIGHTS.get(f.reason, 1.0) * f.deviations for f in found))
 
 
-def _suspect(name: str, found: Sequence[Finding]) -> Suspect:
+def distinct(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """Leave out pairs of recordings that came before, as source and target exchanged."""
+    first: dict[frozenset[str], Suspect] = {}
+    for suspect in suspects:
+        first.setdefault(frozenset(suspect.recordings), suspect)
+    return list(first.values())
+
+
+def _suspect(pair: Pair, found: Sequence[Finding]) -> Suspect:
     ordered = sorted(found, key=lambda finding: REASONS.index(finding.reason))
     return Suspect(
-        pair=name,
+        pair=pair.id,
+        recordings=(pair.source.recording, pair.target.recording),
         suspicion=round(_suspicion(found), 2),
         findings=tuple(ordered),
     )

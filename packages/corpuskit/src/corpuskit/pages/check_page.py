@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from corpuskit.checks import REASONS, Checked, Finding, Suspect
+from corpuskit.checks import REASONS, Checked, Finding, Suspect, distinct
 from corpuskit.pages.figures import Excerpt, figure, key
 from corpuskit.pages.marks import marks_of
 from corpuskit.pages.recordings import Opener
@@ -29,7 +29,7 @@ def write_check(path: Path, version: Version, found: Checked, shown: int) -> Non
 def check_page(version: Version, found: Checked, shown: int = 20) -> Page:
     """Return the page of a check; the recordings of the pairs it draws are read."""
     sections = []
-    drawn = list(_figures(version, found.suspects[:shown]))
+    drawn = list(_figures(version, distinct(found.suspects)[:shown]))
     if drawn:
         sections.append(Section(title="Listen to these first", body=joined(_guide(), *drawn)))
     sections.append(Section(title="In numbers", body=_numbers(found)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from corpuskit.checks import Checked, Finding, Group, Suspect
+from corpuskit.checks import Checked, Finding, Group, Suspect, distinct
 from corpuskit.tables import counted
 
 __all__ = ["checked", "finding", "remarks", "summary"]
@@ -22,10 +22,11 @@ NAMES = {
 def checked(found: Checked, shown: int = 20) -> Iterator[str]:
     """Tell which pairs are suspect, the most suspicious first; the last line sums up."""
     yield from remarks(found)
-    for place, suspect in enumerate(found.suspects[:shown], start=1):
+    suspects = distinct(found.suspects)
+    for place, suspect in enumerate(suspects[:shown], start=1):
         yield from _suspect(place, suspect)
-    if len(found.suspects) > shown:
-        yield f"and {len(found.suspects) - shown:,} more (--top, --json)"
+    if len(suspects) > shown:
+        yield f"and {len(suspects) - shown:,} more (--top, --json)"
     yield summary(found)
 
 
