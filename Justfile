@@ -47,3 +47,7 @@ lint: setup
 # Measure us against the honest alternatives, side by side
 bench *ARGS: setup
     {{bin}}/python bench/build.py {{ARGS}}
+
+# Measure how commands grow with the number of pairs
+scale *ARGS: setup
+    {{bin}}/python bench/scale.py {{ARGS}}

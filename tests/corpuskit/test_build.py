@@ -343,6 +343,7 @@ def test_a_damaged_version_is_never_called_unchanged(
         "manifest.jsonl",
         "recordings.jsonl",
         "arrays.safetensors",
+        "columns.safetensors",
         "objects.safetensors",
     ],
 )

@@ -27,6 +27,7 @@ VERSION_FILES = (
     "recordings.jsonl",
     "set_aside.jsonl",
     "arrays.safetensors",
+    "columns.safetensors",
     "objects.safetensors",
 )
 

@@ -242,6 +242,7 @@ def read_all(workspace: Path) -> Version:
         "recordings.jsonl",
         "set_aside.jsonl",
         "arrays.safetensors",
+        "columns.safetensors",
         "objects.safetensors",
     ],
 )
@@ -444,9 +445,10 @@ def test_every_field_on_disk_is_documented(made: Version) -> None:
         assert told == names_of(cls)
         assert sorted(row) == sorted(told)
 
-    arrays = safetensors.numpy.load_file(made.folder / "arrays.safetensors")
-    [tensors] = tables(section("arrays.safetensors"))
-    assert sorted(tensors) == sorted(arrays)
+    for name in ("arrays.safetensors", "columns.safetensors"):
+        arrays = safetensors.numpy.load_file(made.folder / name)
+        [tensors] = tables(section(name))
+        assert sorted(tensors) == sorted(arrays)
 
 
 def test_statistics_and_totals_are_documented(made: Version) -> None:

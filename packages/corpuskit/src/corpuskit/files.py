@@ -9,12 +9,13 @@ or the new one, whatever kills the writer. The three system calls that can fail
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,18 @@ __all__ = [
     "temporary_folder",
     "write_file",
     "write_json",
+    "write_parts",
 ]
 
 _HIDDEN = ".tmp-"
+_BLOCK = 1 << 20  # bytes written at once
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def _write(descriptor: int, data: bytes | bytearray) -> None:
+    done = 0
+    while done < len(data):
+        with memoryview(data)[done:] as view:
+            done += os.write(descriptor, view)
 
 
 def _sync(descriptor: int) -> None:
@@ -101,6 +105,29 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
             _sync_path(path.parent)
 
 
+def write_parts(path: Path, parts: Iterable[bytes]) -> str:
+    """Write a file of a temporary folder part by part; returns its SHA-256 (hex).
+
+    Nobody reads there before the folder is published, and no part is kept.
+    """
+    hasher, held = hashlib.sha256(), bytearray()
+    with _explained(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            for part in parts:
+                held += part
+                if len(held) >= _BLOCK:
+                    hasher.update(held)
+                    _write(descriptor, held)
+                    held.clear()
+            hasher.update(held)
+            _write(descriptor, held)
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
+    return hasher.hexdigest()
+
+
 def fill_file(path: Path, data: bytes) -> None:
     """Write a file of a temporary folder, where nobody reads before the folder is published."""
     with _explained(path):
@@ -117,11 +144,14 @@ def _write_whole(path: Path, data: bytes, *, durable: bool) -> None:
         os.close(descriptor)
 
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+)
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spare spaces: equal values give equal text."""
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def write_json(path: Path, value: Any) -> None:

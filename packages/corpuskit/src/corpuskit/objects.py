@@ -26,7 +26,7 @@ import numpy.typing as npt
 from corpuskit.errors import BadVersion
 from corpuskit.files import canonical, write_file
 
-__all__ = ["Key", "Store", "libraries"]
+__all__ = ["Key", "Store", "libraries", "tensors_of"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -205,6 +205,7 @@ _DTYPES = {
     "I64": np.int64,
     "I32": np.int32,
     "I16": np.int16,
+    "U64": np.uint64,
     "U8": np.uint8,
 }
 
@@ -212,14 +213,25 @@ _DTYPES = {
 def _arrays(raw: bytes, header: dict[str, Any], name: str) -> dict[str, npt.NDArray[Any]]:
     """View the tensors of checked safetensors bytes without copying them."""
     header_end = 8 + int.from_bytes(raw[:8], "little")
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for tensor, entry in header.items():
-        if tensor == "__metadata__":
-            continue
-        begin, end = entry["data_offsets"]
-        dtype = np.dtype(_DTYPES[entry["dtype"]])
-        array = np.frombuffer(raw, dtype, (end - begin) // dtype.itemsize, header_end + begin)
-        arrays[tensor] = array.reshape(entry["shape"])
+    arrays = _viewed(np.frombuffer(raw, dtype=np.uint8), header, header_end)
     if not arrays:
         raise BadVersion(f"object {name[:12]} holds nothing")
+    return arrays
+
+
+def tensors_of(raw: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
+    """View the tensors of a whole safetensors file, in memory or mapped, without copying them."""
+    header_end = 8 + int.from_bytes(raw[:8].tobytes(), "little")
+    return _viewed(raw, json.loads(raw[8:header_end].tobytes()), header_end)
+
+
+def _viewed(
+    raw: npt.NDArray[np.uint8], header: dict[str, Any], header_end: int
+) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for tensor, entry in header.items():
+        if tensor != "__metadata__":
+            begin, end = (header_end + offset for offset in entry["data_offsets"])
+            array = np.asarray(raw[begin:end]).view(_DTYPES[entry["dtype"]])
+            arrays[tensor] = array.reshape(entry["shape"])
     return arrays

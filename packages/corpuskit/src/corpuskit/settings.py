@@ -181,7 +181,7 @@ def to_mapping(value: Any) -> Any:
         return {f.name: to_mapping(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {name: to_mapping(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [to_mapping(item) for item in value]
     return value
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from corpuskit import engine
 from corpuskit.audio import decode, digest
+from corpuskit.columns import gathered
 from corpuskit.errors import BadAudio, BadVersion
 from corpuskit.objects import Store
 from corpuskit.recordings import damaged
 from corpuskit.versions import Recording, Version, describe, fingerprint, inventory, open_version
 
-__all__ = ["Checked", "Problem", "verify"]
+__all__ = ["Checked", "Problem", "fingerprint_of", "verify"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ def verify(
         yield Problem(what=error.problem)
         return
     yield from _fingerprint(version)
+    yield from _columns(version)
     pairs = _pairs_of(version)
     objects = _objects(version, pairs)
     if set(inventory(workspace, name).hex()) != set(objects):
@@ -85,19 +87,27 @@ def _files(folder: Path, digests: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem(what=f"{name} is damaged: its content does not fit its digest")
 
 
-def _fingerprint(version: Version) -> Iterator[Problem]:
-    import numpy as np
-
-    durations = [version.durations(pair) for pair in version.pairs]
-    found = fingerprint(
+def fingerprint_of(version: Version) -> str:
+    """Compute a version's fingerprint again from what it holds."""
+    return fingerprint(
         version.settings,
         version.recordings,
         version.pairs,
-        np.concatenate(durations),
+        version.flat_durations,
         version.tiers.values(),
     )
+
+
+def _fingerprint(version: Version) -> Iterator[Problem]:
+    found = fingerprint_of(version)
     if found != version.fingerprint:
         yield Problem(what=f"the fingerprint is {found[:12]}, not {version.fingerprint[:12]}")
+
+
+def _columns(version: Version) -> Iterator[Problem]:
+    audio = {recording.id: recording.digest for recording in version.recordings}
+    if not version.columns.same_as(gathered(version.pairs, version.speakers, audio)):
+        yield Problem(what="columns.safetensors says other than manifest.jsonl")
 
 
 def _pairs_of(version: Version) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@
     versions/NAME/set_aside.jsonl       one candidate pair that is not used a line, with a reason
     versions/NAME/tiers.jsonl           one recording corrected by hand a line, with its decisions
     versions/NAME/arrays.safetensors    durations of all pairs, end to end, and alignment costs
+    versions/NAME/columns.safetensors   what manifest.jsonl says, in arrays
     versions/NAME/objects.safetensors   names and sizes of the objects it rests on
 
 The fingerprint covers inputs (audio digests), settings and decisions, and nothing of
@@ -14,26 +15,39 @@ time, path or machine. `docs/version-format.md` describes every field.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from corpuskit.audio import Sound, decode
+from corpuskit.columns import Columns, Gathered, gathered
 from corpuskit.config import DatasetConfig, check_name, family_of, from_mapping, to_mapping
 from corpuskit.errors import BadVersion, CorpuskitError, unknown
 from corpuskit.features import Features
-from corpuskit.files import canonical, publish_folder, temporary_folder, write_file
+from corpuskit.files import canonical, publish_folder, temporary_folder, write_file, write_parts
 from corpuskit.inventory import DiskUse, Inventory, use_of
-from corpuskit.objects import Store
+from corpuskit.objects import Store, tensors_of
+from corpuskit.rows import (
+    Pair,
+    Recording,
+    Rows,
+    SetAside,
+    Side,
+    broken,
+    line_of,
+    pair_of,
+    plain,
+    recording_of,
+    set_aside_of,
+)
 from corpuskit.statistics import SideStatistics, Statistics
 from corpuskit.tiers import HandTiers
 
@@ -56,82 +70,9 @@ __all__ = [
 
 SCHEMA = 2
 Int32 = npt.NDArray[np.int32]
-Span = tuple[int, int]
+Row = TypeVar("Row")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One recording's part in a pair. T = frames[1] - frames[0], r the reduction factor."""
-
-    speaker: str
-    recording: str  # id, "speaker/sentence"
-    object: str  # name of the features object
-    rate: int  # Hz, of the recording
-    length: int  # samples of the whole recording
-    samples: Span  # kept part, in samples of the recording
-    frames: Span  # kept frames of the whole recording's frames
-    silences: tuple[Span, ...]  # silent spans, frames relative to frames[0]
-    phrases: tuple[int, ...]  # phrase lengths in reduced frames, all >= 1, sum T // r
-
-    @property
-    def kept_seconds(self) -> float:
-        """Seconds between head and tail."""
-        return (self.samples[1] - self.samples[0]) / self.rate
-
-    @property
-    def head_seconds(self) -> float:
-        """Seconds trimmed at the head."""
-        return self.samples[0] / self.rate
-
-    @property
-    def tail_seconds(self) -> float:
-        """Seconds trimmed at the tail."""
-        return (self.length - self.samples[1]) / self.rate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two recordings of one sentence, and every decision about them."""
-
-    id: str  # "source>target/sentence"
-    sentence: str
-    split: str  # "train", "dev" or "eval"
-    source: Side
-    target: Side
-    breaks: Span  # long silences found in each recording by itself (source, target)
-    merged: int  # phrase breaks given up because a phrase would have been empty
-    alignment: str  # name of the alignment object
-    durations: Span  # (offset, length) in the version's flat durations
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recording:
-    """One recording of the corpora and the one state it ended in."""
-
-    id: str
-    speaker: str
-    sentence: str
-    corpus: str
-    path: str  # below the corpus root
-    digest: str  # of decoded samples and rate; empty when it could not be decoded
-    rate: int
-    samples: int  # of the clip
-    levels: str  # object names; empty when not measured
-    features: str
-    state: str  # "used" or "set aside"
-    reason: str  # why it was set aside
-    clip: Span | None = None  # samples of the file that it is; None: the whole file
-    text: str = ""  # transcript, where the corpus has one; not part of the fingerprint
-    f0_range: tuple[float, float] | None = None  # Hz, the speaker's; None: the settings'
-    note: str = ""  # what of the corpus was corrected to get it (another name, a clip)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetAside:
-    """A candidate pair that is not used."""
-
-    pair: str
-    reason: str
+_LOADED = 64_000_000  # bytes; a larger file of arrays is mapped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +90,7 @@ class Version:
     speakers: tuple[str, ...]  # of the used pairs, sorted
     created: str  # UTC; not part of the fingerprint
     files: Mapping[str, str]  # SHA-256 of the version's other files
-    pairs: tuple[Pair, ...]  # sorted by id
+    pairs: Sequence[Pair]  # sorted by id; read as they are asked for
     folder: Path
 
     @property
@@ -158,37 +99,48 @@ class Version:
         return self.folder.parent.parent
 
     @cached_property
-    def recordings(self) -> tuple[Recording, ...]:
-        """All recordings, used or not, sorted by id."""
-        return tuple(_recording(row) for row in _lines(self.folder, "recordings.jsonl", self.files))
+    def recordings(self) -> Sequence[Recording]:
+        """All recordings, used or not, sorted by id; read as they are asked for."""
+        return _rows(self.folder, "recordings.jsonl", self.files, recording_of)
 
     @cached_property
     def set_aside(self) -> tuple[SetAside, ...]:
         """Candidate pairs that are not used, sorted by id."""
-        return tuple(SetAside(**row) for row in _lines(self.folder, "set_aside.jsonl", self.files))
+        return tuple(_rows(self.folder, "set_aside.jsonl", self.files, set_aside_of))
 
     @cached_property
     def tiers(self) -> Mapping[str, HandTiers]:
         """What was decided by hand, by recording; used recordings only, sorted by id."""
-        rows = _lines(self.folder, "tiers.jsonl", self.files)
-        return {row["recording"]: HandTiers(**_tuples(row)) for row in rows}
+        rows = _rows(self.folder, "tiers.jsonl", self.files, json.loads)
+        return {row["recording"]: HandTiers(**plain(row)) for row in rows}
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The manifest's decisions as arrays."""
+        if not isinstance(self.pairs, Rows):  # pairs that stand in no file
+            audio = {recording.id: recording.digest for recording in self.recordings}
+            return gathered(self.pairs, self.speakers, audio)
+        return Columns(**_arrays(self.folder, "columns.safetensors", self.files))
 
     @cached_property
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        from safetensors.numpy import load
+        return _arrays(self.folder, "arrays.safetensors", self.files)
 
-        return load(_content(self.folder, "arrays.safetensors", self.files))
+    @property
+    def flat_durations(self) -> Int32:
+        """Durations of all pairs, end to end."""
+        return self._arrays["durations"]
 
     def whole(self) -> Version:
         """Return the version with every file read and checked (BadVersion when damaged)."""
-        _ = self.recordings, self.set_aside, self.tiers, self._arrays
+        _ = self.recordings, self.set_aside, self.tiers, self._arrays, self.columns
         _content(self.folder, "objects.safetensors", self.files)
         return self
 
     def durations(self, pair: Pair) -> Int32:
         """Return (T_source // r,) reduced target frames a source frame; sums to T_target // r."""
         offset, length = pair.durations
-        return np.asarray(self._arrays["durations"][offset : offset + length], dtype=np.int32)
+        return np.asarray(self.flat_durations[offset : offset + length], dtype=np.int32)
 
     def cost(self, pair: Pair) -> float:
         """Return the mean L1 per band along the pair's alignment."""
@@ -196,7 +148,7 @@ class Version:
 
     @cached_property
     def _positions(self) -> dict[str, int]:
-        return {pair.id: index for index, pair in enumerate(self.pairs)}
+        return {name: position for position, name in enumerate(self.columns.names())}
 
     def features(self, side: Side) -> Features:
         """Return the kept frames of one side of a pair.
@@ -227,6 +179,8 @@ class Version:
 
     def split(self, name: str) -> tuple[Pair, ...]:
         """Return the pairs of one split."""
+        if isinstance(self.pairs, Rows):
+            return self.pairs.at(self.columns.positions(name))
         return tuple(pair for pair in self.pairs if pair.split == name)
 
 
@@ -253,9 +207,9 @@ def fingerprint(
             hasher.update(canonical(_input(recording)).encode())
     for hand in tiers:
         hasher.update(canonical(["tiers", hand.recording, hand.digest]).encode())
-    for pair in pairs:
-        hasher.update(canonical(_decisions(pair)).encode())
-    hasher.update(durations.astype("<i4").tobytes())
+    for line in pairs.lines() if isinstance(pairs, Rows) else map(line_of, pairs):
+        hasher.update(_decisions(line))
+    hasher.update(np.ascontiguousarray(durations, dtype="<i4").data)
     return hasher.hexdigest()
 
 
@@ -275,10 +229,14 @@ def portable(settings: DatasetConfig) -> dict[str, Any]:
     return mapping
 
 
-def _decisions(pair: Pair) -> dict[str, Any]:
-    row = _row(pair)
-    del row["alignment"], row["source"]["object"], row["target"]["object"]
-    return row
+# A quote within a JSON text has a backslash before it, so these are found nowhere but as fields.
+_OBJECT = re.compile(rb',"object":"(?:[^"\\]|\\.)*"')
+_ALIGNMENT = re.compile(rb'\{"alignment":"(?:[^"\\]|\\.)*",')
+
+
+def _decisions(line: bytes) -> bytes:
+    """Return a pair's row as canonical JSON without the names of objects."""
+    return _ALIGNMENT.sub(b"{", _OBJECT.sub(b"", line[:-1]), count=1)
 
 
 # ------------------------------------------------------------ writing, reading
@@ -287,7 +245,7 @@ def _decisions(pair: Pair) -> dict[str, Any]:
 def write_version(
     workspace: Path,
     description: Mapping[str, Any],
-    pairs: Sequence[Pair],
+    pairs: Iterable[Pair],
     recordings: Sequence[Recording],
     set_aside: Sequence[SetAside],
     arrays: Mapping[str, npt.NDArray[Any]],
@@ -296,8 +254,8 @@ def write_version(
 ) -> Path:
     """Write and publish a version in one step; returns its folder.
 
-    `description` is version.json without `files` and `digest`; `stock` lists the objects that
-    `objects_of` names.
+    `pairs` are taken one by one and not kept. `description` is version.json without `files` and
+    `digest`; `stock` lists the objects that `objects_of` names.
 
     Raises
     ------
@@ -309,25 +267,30 @@ def write_version(
 
     versions = workspace / "versions"
     with temporary_folder(versions) as folder:
-        contents = {
-            "manifest.jsonl": _jsonl(pairs),
-            "recordings.jsonl": _jsonl(recordings),
-            "set_aside.jsonl": _jsonl(set_aside),
-            "tiers.jsonl": _jsonl(tiers),
-            "arrays.safetensors": save(dict(arrays)),
-            "objects.safetensors": save({"names": stock.names, "sizes": stock.sizes}),
+        columns = Gathered(description["speakers"], {r.id: r.digest for r in recordings})
+        contents: dict[str, Iterable[bytes]] = {
+            "manifest.jsonl": map(line_of, _added(pairs, columns)),
+            "recordings.jsonl": map(line_of, recordings),
+            "set_aside.jsonl": map(line_of, set_aside),
+            "tiers.jsonl": map(line_of, tiers),
+            "arrays.safetensors": [save(dict(arrays))],
+            "objects.safetensors": [save({"names": stock.names, "sizes": stock.sizes})],
+            # Made when the manifest is written: a generator looks only then.
+            "columns.safetensors": (save(made.columns().arrays()) for made in (columns,)),
         }
-        for name, data in contents.items():
-            write_file(folder / name, data)
-        complete = {
-            **description,
-            "files": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
-        }
+        digests = {name: write_parts(folder / name, parts) for name, parts in contents.items()}
+        complete = {**description, "files": digests}
         complete["digest"] = own_digest(complete)
         write_file(folder / "version.json", written(complete))
         final = versions / str(description["name"])
         publish_folder(folder, final)
     return final
+
+
+def _added(pairs: Iterable[Pair], columns: Gathered) -> Iterator[Pair]:
+    for pair in pairs:
+        columns.add(pair)
+        yield pair
 
 
 def objects_of(pairs: Iterable[Pair], recordings: Iterable[Recording]) -> set[str]:
@@ -368,33 +331,36 @@ def own_digest(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
-def _jsonl(rows: Sequence[Any]) -> bytes:
-    return "".join(f"{canonical(_row(row))}\n" for row in rows).encode()
-
-
-def _row(value: Any) -> dict[str, Any]:
-    """Return a row's fields as a new dict (`dataclasses.asdict` would copy every number)."""
-    return {
-        name: dict(vars(item)) if dataclasses.is_dataclass(item) else item
-        for name, item in vars(value).items()
-    }
-
-
 def _content(folder: Path, name: str, digests: Mapping[str, str]) -> bytes:
     """Read a file of a version, held against the digest version.json gives for it."""
     try:
         data = (folder / name).read_bytes()
     except OSError as error:
-        raise _broken(folder.name, f"{name} cannot be read ({error.strerror})") from None
+        raise broken(folder.name, f"{name} cannot be read ({error.strerror})") from None
     if hashlib.sha256(data).hexdigest() != digests[name]:
-        raise _broken(folder.name, f"the content of {name} does not fit its digest")
+        raise broken(folder.name, f"the content of {name} does not fit its digest")
     return data
 
 
-def _lines(folder: Path, name: str, digests: Mapping[str, str]) -> list[dict[str, Any]]:
-    # Not splitlines(): a sentence may hold what Unicode counts as an end of line.
-    text = _content(folder, name, digests).decode()
-    return [json.loads(line) for line in text.split("\n")[:-1]]
+def _rows(
+    folder: Path, name: str, digests: Mapping[str, str], read: Callable[[bytes], Row]
+) -> Rows[Row]:
+    return Rows(folder / name, digests[name], read)
+
+
+def _arrays(folder: Path, name: str, digests: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
+    """Read a file's tensors, held against its digest; a large file is mapped, not loaded."""
+    path = folder / name
+    try:
+        if path.stat().st_size <= _LOADED:
+            return tensors_of(np.frombuffer(_content(folder, name, digests), dtype=np.uint8))
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != digests[name]:
+            raise broken(folder.name, f"the content of {name} does not fit its digest")
+        return tensors_of(np.memmap(path, dtype=np.uint8, mode="r"))
+    except OSError as error:
+        raise broken(folder.name, f"{name} cannot be read ({error.strerror})") from None
 
 
 def list_versions(workspace: Path) -> list[str]:
@@ -431,26 +397,20 @@ def describe(workspace: Path, name: str) -> dict[str, Any]:
         schema, digest = description["schema"], description["digest"]
         whole = own_digest(description) == digest and written(description) == raw
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise _broken(name, "version.json cannot be read") from None
+        raise broken(name, "version.json cannot be read") from None
     if schema != SCHEMA:
         raise BadVersion(
             f"version.json of dataset {name} has schema {schema}, this release reads {SCHEMA}",
             "build it again under a new name",
         )
     if not whole:
-        raise _broken(name, "version.json does not fit its own digest")
+        raise broken(name, "version.json does not fit its own digest")
     if description["name"] != name:
         raise BadVersion(
             f"the folder {path.parent} holds dataset {description['name']}, not {name}",
             f"name it {description['name']} again: a version keeps its name",
         )
     return description
-
-
-def _broken(name: str, problem: str) -> BadVersion:
-    return BadVersion(
-        f"dataset {name} is damaged: {problem}", "remove the version's folder and build it again"
-    )
 
 
 def open_version(workspace: Path, name: str) -> Version:
@@ -468,7 +428,7 @@ def open_version(workspace: Path, name: str) -> Version:
     folder = workspace / "versions" / name
     try:
         statistics = {
-            side: SideStatistics(**_tuples(values))
+            side: SideStatistics(**plain(values))
             for side, values in description["statistics"].items()
         }
         return Version(
@@ -483,37 +443,10 @@ def open_version(workspace: Path, name: str) -> Version:
             speakers=tuple(description["speakers"]),
             created=description["created"],
             files=description["files"],
-            pairs=tuple(
-                _pair(row) for row in _lines(folder, "manifest.jsonl", description["files"])
-            ),
+            pairs=_rows(folder, "manifest.jsonl", description["files"], pair_of),
             folder=folder,
         )
     except (KeyError, TypeError) as error:
-        raise _broken(name, f"a field is missing or unknown ({error})") from None
+        raise broken(name, f"a field is missing or unknown ({error})") from None
     except CorpuskitError as error:
         raise BadVersion(error.problem, error.remedy) from None
-
-
-def _recording(row: dict[str, Any]) -> Recording:
-    for name in ("clip", "f0_range"):
-        if row[name] is not None:
-            row[name] = tuple(row[name])
-    return Recording(**row)
-
-
-def _pair(row: dict[str, Any]) -> Pair:
-    row["source"] = Side(**_tuples(row["source"]))
-    row["target"] = Side(**_tuples(row["target"]))
-    row["breaks"] = tuple(row["breaks"])
-    row["durations"] = tuple(row["durations"])
-    return Pair(**row)
-
-
-def _tuples(row: dict[str, Any]) -> dict[str, Any]:
-    """Turn JSON lists, and lists of lists, into tuples."""
-    return {
-        key: tuple(tuple(item) if isinstance(item, list) else item for item in value)
-        if isinstance(value, list)
-        else value
-        for key, value in row.items()
-    }
