@@ -28,6 +28,7 @@ OTHER = {
     "model.attention_dim": 64,
     "model.conv_kernel": 9,
     "model.pitch_ar": "phrase",
+    "model.align": "search",
     "model.prosody": "wgmm",
     "model.prosody_size": 64,
     "model.pitch_kernel": 7,

@@ -26,6 +26,7 @@ VARIANTS = {
     "unstacked": replace(SMALL, reduction=1),
     "pitch_ar": replace(SMALL, pitch_ar="on"),
     "pitch_ar by phrase": replace(SMALL, pitch_ar="phrase"),
+    "align search": replace(SMALL, align="search"),
     "wgmm": replace(SMALL, prosody="wgmm", prosody_size=12, prosody_components=3),
     "wgmm with pitch_ar": replace(
         SMALL, prosody="wgmm", prosody_size=12, prosody_components=3, pitch_ar="phrase"
@@ -45,7 +46,7 @@ def model_of(config: ModelConfig = SMALL, speakers: int = 2) -> FS2VC:
 
 def tensors(values: Outputs | Generated) -> dict[str, Tensor]:
     """The frames of what a model gives, by name."""
-    names = [each.name for each in fields(values) if not each.name.endswith("_nll")]
+    names = [each.name for each in fields(values) if not each.name.endswith(("_nll", "aligned"))]
     return {name: getattr(values, name) for name in names}
 
 

@@ -20,6 +20,7 @@ KINDS = {
     "plain": (),
     "pitch_ar": ("model.pitch_ar=on",),
     "pitch_ar by phrase": ("model.pitch_ar=phrase",),
+    "align search": ("model.align=search",),
     "wgmm": WGMM,
     "wgmm with pitch_ar": (*WGMM, "model.pitch_ar=phrase"),
 }
@@ -62,7 +63,7 @@ def test_dev_scores_do_not_depend_on_batches(
 @every_kind
 def test_every_kind_fine_tunes_from_every_other(workspace: Path, kind: str, parent: str) -> None:
     started(workspace, *KINDS[parent], tag="parent")
-    plain = ("model.prosody=none", "model.pitch_ar=off")
+    plain = ("model.prosody=none", "model.pitch_ar=off", "model.align=dtw")
 
     child = trained(workspace, *plain, *KINDS[kind], tag="child", pretrain="parent", epochs=1)
 
@@ -73,6 +74,7 @@ def test_every_kind_fine_tunes_from_every_other(workspace: Path, kind: str, pare
     gone = {line.split(".")[0] for line in told.left if "only the parent has it" in line}
     assert ("prosody" in new) == ("wgmm" in kind and "wgmm" not in parent)
     assert ("prosody" in gone) == ("wgmm" in parent and "wgmm" not in kind)
+    assert ("aligner" in new) == ("search" in kind and "search" not in parent)
     assert ("variance" in new) == ("pitch_ar" in kind and "pitch_ar" not in parent)
 
 

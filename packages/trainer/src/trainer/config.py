@@ -72,6 +72,8 @@ class ModelConfig:
     postnet_channels: int = 512
     postnet_kernel: int = 5  # frames
     postnet_dropout: float = 0.5
+    align: Literal["dtw", "search"] = "dtw"  # durations: the dataset's, or found by the model
+    align_weight: float = 2.0  # of the search in the loss
     prosody: Literal["none", "wgmm"] = "none"  # wgmm: vectors of phrases from Gaussian mixtures
     prosody_size: int = 256  # of a vector
     prosody_components: int = 10  # Gaussians of a phrase's mixture
@@ -97,7 +99,7 @@ class ModelConfig:
             f"is {self.prosody_size}",
             "use an even number: half of it is heard forwards, half backwards",
         )
-        for key in ("prosody_weight", "prosody_global_weight"):
+        for key in ("align_weight", "prosody_weight", "prosody_global_weight"):
             weight = getattr(self, key)
             _require(weight >= 0, f"model.{key}", f"is {weight}", "use 0 or more")
         _require(

@@ -152,8 +152,12 @@ def load_splits(
     speakers: Sequence[str],
     left_out: Sequence[str],
     device: torch.device,
+    *,
+    search: bool = False,
 ) -> Splits:
     """Load what a training needs; the dev pairs `left_out` are not scored.
+
+    `search` tells that the model searches alignments itself, which not every pair allows.
 
     Raises
     ------
@@ -163,8 +167,8 @@ def load_splits(
     normaliser = Normaliser(statistics, version.settings.features.energy_gate)
     scored = lineage.without(version.split("dev"), left_out)
     return Splits(
-        train=load(version, version.split("train"), normaliser, speakers, device),
-        dev=load(version, scored, normaliser, speakers, device),
+        train=load(version, version.split("train"), normaliser, speakers, device, search=search),
+        dev=load(version, scored, normaliser, speakers, device, search=search),
     )
 
 
@@ -174,6 +178,8 @@ def load(
     normaliser: Normaliser,
     speakers: Sequence[str],
     device: torch.device,
+    *,
+    search: bool = False,
 ) -> SplitData:
     """Read, normalise and pack some pairs of a version.
 
@@ -194,7 +200,7 @@ def load(
     for pair in pairs:
         source, target = version.features(pair.source), version.features(pair.target)
         durations = version.durations(pair)
-        faults = preflight.faults(pair, source, target, durations, reduction)
+        faults = preflight.faults(pair, source, target, durations, reduction, search=search)
         found += [(pair.id, fault) for fault in faults]
         if found:
             continue  # only to name them all

@@ -21,6 +21,7 @@ __all__ = ["CODE", "code_digest", "differences", "digest_of", "normalised", "spl
 
 # The modules whose code changes what is learnt.
 CODE = (
+    "aligner",
     "batches",
     "data",
     "device",

@@ -3,6 +3,8 @@
     mel, postnet       L1 over mel bands of real target frames, before and after the PostNet
     duration           squared error of log(d + 1) over real reduced source frames
     pitch, energy      squared error over real target frames
+    align, path        negative log likelihood of all monotonic alignments, over source frames, and
+                       of the best, over target frames, of models that search their durations
     phrase, global     negative log likelihood of the target's prosody over phrases and utterances,
                        of models that have it, each with its weight
 
@@ -56,13 +58,19 @@ def sums(outputs: Outputs, batch: Batch) -> dict[str, Term]:
     source, target = outputs.source_mask, outputs.target_mask[..., None]
     pitch = stack(batch.target_pitch[..., None], reduction)
     energy = stack(batch.target_energy[..., None], reduction)
+    durations = outputs.aligned.durations if outputs.aligned else batch.durations
     terms = {
         "mel": _absolute(outputs.mel, batch.target_mel, frames),
         "postnet": _absolute(outputs.postnet, batch.target_mel, frames),
-        "duration": _squared(outputs.log_duration, torch.log1p(batch.durations.float()), source),
+        "duration": _squared(outputs.log_duration, torch.log1p(durations.float()), source),
         "pitch": _squared(outputs.pitch, pitch, target),
         "energy": _squared(outputs.energy, energy, target),
     }
+    if outputs.aligned is not None:
+        found = outputs.aligned
+        counts = source.sum().float(), outputs.target_mask.sum().float() * reduction
+        terms["align"] = Term(found.forward_sum.sum(), counts[0])
+        terms["path"] = Term(found.binarisation.sum(), counts[1])
     for name, nll in (("phrase", outputs.phrase_nll), ("global", outputs.global_nll)):
         if nll is not None:
             terms[name] = Term(nll.sum(), nll.new_tensor(float(len(nll))))
@@ -72,6 +80,8 @@ def sums(outputs: Outputs, batch: Batch) -> dict[str, Term]:
 def weights_of(model: ModelConfig) -> dict[str, float]:
     """Return the weight of each term of a model's loss."""
     weights = dict.fromkeys(NAMES, 1.0)
+    if model.align == "search":
+        weights |= {"align": model.align_weight, "path": model.align_weight}
     if model.prosody != "none":
         weights |= {"phrase": model.prosody_weight, "global": model.prosody_global_weight}
     return weights
@@ -94,7 +104,12 @@ class Share:
 
     def of(self, name: str) -> float:
         """Return the share of what term `name` counts."""
-        counted = {"duration": self.source, "phrase": self.phrases, "global": self.utterances}
+        counted = {
+            "duration": self.source,
+            "align": self.source,
+            "phrase": self.phrases,
+            "global": self.utterances,
+        }
         return counted.get(name, self.target)
 
 

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainer.aligner import Aligned, Aligner
 from trainer.batches import Batch, Inputs
 from trainer.config import ModelConfig
 from trainer.layers import BlockShape, Conformer, Conv, PostNet, Predictor, RecurrentPredictor
@@ -64,6 +65,7 @@ class Outputs:
     target_mask: Tensor  # (B, N) bool, real reduced frames
     phrase_nll: Tensor | None = None  # (P,) of the target's prosody in each phrase
     global_nll: Tensor | None = None  # (B,) and as a whole
+    aligned: Aligned | None = None  # where the model searches the durations itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,7 @@ class FS2VC(nn.Module):
         self.mel_in = nn.Linear(stacked, config.width)
         self.source_speakers = _speakers(speakers, config.width)
         self.encoder = Conformer(config.encoder_layers, _block(config))
+        self.aligner = Aligner(config.width, config.mels) if config.align == "search" else None
         self.prosody = _phrase_prosody(config)
         self.variance = Variance(config)
         self.target_speakers = _speakers(speakers, config.width)
@@ -116,18 +119,22 @@ class FS2VC(nn.Module):
         truth = _prosody(batch.target_pitch, batch.target_energy, target, r)
 
         encoded = self._encode(batch, source)
+        mel_truth = target.pack(stack(batch.target_mel, r))
+        aligned = None
+        if self.aligner is not None:
+            aligned = self.aligner(encoded, source, unstack(mel_truth, r), target, r)
         phrases = self._phrases(batch, target)
         said = None
         if self.prosody is not None:
-            mel = target.pack(stack(batch.target_mel, r))
             spoken = self._spoken(batch, source)
             assert batch.phrases is not None
             assert phrases is not None
-            said = self.prosody(encoded, spoken, batch.phrases, mel, phrases)
+            said = self.prosody(encoded, spoken, batch.phrases, mel_truth, phrases)
             encoded = encoded + said.added
         log_duration = self.variance.log_durations(encoded, source)
         given = _prosody(batch.pitch, batch.energy, source, r)
-        over = stretch(batch.durations, source, target)
+        durations = aligned.durations if aligned else batch.durations
+        over = stretch(durations, source, target)
         anew = phrases if self.config.pitch_ar == "phrase" else None
         mixed, found = self.variance(encoded, given, over, truth, anew)
         mel, postnet = self._decode(mixed, batch.target_speaker, target)
@@ -141,6 +148,7 @@ class FS2VC(nn.Module):
             target_mask=target.valid,
             phrase_nll=said.phrase_nll if said else None,
             global_nll=said.global_nll if said else None,
+            aligned=aligned,
         )
 
     @torch.no_grad()

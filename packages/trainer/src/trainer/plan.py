@@ -151,7 +151,14 @@ def load(made: Plan) -> Splits:
         A features object is missing or damaged; the recording is named.
     """
     left_out = () if made.request.keep_leaks else made.leaks.pairs
-    return load_splits(made.version, made.statistics, made.version.speakers, left_out, made.device)
+    return load_splits(
+        made.version,
+        made.statistics,
+        made.version.speakers,
+        left_out,
+        made.device,
+        search=made.config.model.align == "search",
+    )
 
 
 # -------------------------------------------------------------------- settings

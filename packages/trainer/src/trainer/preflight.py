@@ -35,6 +35,8 @@ def faults(
     target: Features,
     durations: npt.NDArray[np.integer],
     reduction: int,
+    *,
+    search: bool = False,
 ) -> list[str]:
     """Return why nothing can be learnt from a pair; empty when it can.
 
@@ -42,11 +44,17 @@ def faults(
     ----------
     source, target : the kept frames of either side, (T,) and (T, bands)
     durations : (T_source // reduction,) reduced target frames of each reduced source frame
+    search : whether the model searches the alignment itself
     """
     found = [*_side("source", source, reduction), *_side("target", target, reduction)]
     if found:
         return found
     lengths = len(source.f0) // reduction, len(target.f0) // reduction
+    if search and lengths[0] > lengths[1] * reduction:
+        found.append(
+            "source has more reduced frames than the target has frames (too long for "
+            "model.align = search)"
+        )
     if len(durations) != lengths[0]:
         found.append(f"{len(durations)} durations for {lengths[0]} reduced source frames")
     elif durations.min() < 0:

@@ -126,7 +126,10 @@ def session(
         yield from keeper.catch_up()
         if splits is None:
             left_out = () if run.record.leaks.kept else run.record.leaks.pairs
-            splits = load_splits(version, run.statistics, run.speakers, left_out, device)
+            search = run.config.model.align == "search"
+            splits = load_splits(
+                version, run.statistics, run.speakers, left_out, device, search=search
+            )
         yield from (Note(text=text) for text in splits.train.notes)
         for event in train(run, splits, device, stop):
             if isinstance(event, EpochDone):
