@@ -28,19 +28,26 @@ from corpuskit.bookkeeping import (
     states_of_recordings,
 )
 from corpuskit.config import DatasetConfig, check_name, family_of, to_mapping
-from corpuskit.corrections import read_corrections
 from corpuskit.decisions import Aligned, Segmented, align_pair, segment
-from corpuskit.diff import Difference, diff_settings, diff_tiers, diff_versions
+from corpuskit.diff import Difference, diff_settings, diff_versions
 from corpuskit.directions import directions
 from corpuskit.errors import BadVersion, CorpuskitError, Refused, UnknownName
 from corpuskit.features import for_voice
 from corpuskit.files import remove_leftovers
+from corpuskit.handwork import (
+    closing_remarks,
+    decided_by_hand,
+    involved,
+    other_tiers,
+    read_hands,
+    remarks,
+)
 from corpuskit.inventory import take_stock
 from corpuskit.layouts import Found, Scan, scan
 from corpuskit.locks import at_work, is_cleaned
 from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
-from corpuskit.recordings import Facts, Index, measure, object_names, promised, stamp_of
+from corpuskit.recordings import Facts, Index, measure, object_names, stamp_of
 from corpuskit.statistics import Statistics, pooled
 from corpuskit.tables import counted
 from corpuskit.tiers import HandTiers
@@ -157,7 +164,9 @@ def _made(
 ) -> Iterator[Event]:
     """Measure, align and write."""
     settings = request.settings
-    hands = yield from _read_hands(request, wanted)
+    given = read_hands(settings.tiers.folder, wanted, _index(request))
+    yield from (Note(text=text, serious=serious) for text, serious in remarks(given))
+    hands = given.by_hand
     segmented: dict[str, Segmented] = {}
     unmeasured = yield from _segment_known(request, wanted, hands, segmented, jobs)
     if request.dry_run:
@@ -176,60 +185,10 @@ def _made(
         check_strict(recordings, reasons)
     if not aligned:
         raise nothing_left(reasons)
-    tiers = _tiers(recordings, segmented)
-    yield from _tell_tiers(hands, tiers, recordings)
+    tiers = decided_by_hand(recordings, segmented)
+    for text, serious in closing_remarks(hands, tiers, recordings):
+        yield Note(text=text, serious=serious)
     yield from _finish(request, wanted, aligned, reasons, recordings, tiers, measured)
-
-
-# --------------------------------------------------------------------- by hand
-
-
-def _read_hands(
-    request: Request, wanted: Sequence[Candidate]
-) -> Generator[Event, None, Mapping[str, HandTiers]]:
-    """Read the TextGrids a hand corrected, before anything is measured."""
-    folder = request.settings.tiers.folder
-    if not folder:
-        return {}
-    involved = _involved(wanted)
-    index = _index(request)
-    given = read_corrections(Path(folder), involved, lambda name: _length(index, involved[name]))
-    if given.unmatched:
-        told = ", ".join(path.relative_to(folder).as_posix() for path in given.unmatched)
-        yield Note(text=f"TextGrids that match no recording with a partner: {told}")
-    if given.as_exported:
-        count = counted(len(given.as_exported), "TextGrid")
-        text = f"as they were exported, so that thresholds decide: {count}"
-        yield Note(text=text, serious=False)
-    return given.by_hand
-
-
-def _involved(wanted: Sequence[Candidate]) -> dict[str, Found]:
-    return {found.id: found for pair in wanted for found in (pair.source, pair.target)}
-
-
-def _length(index: Index, found: Found) -> tuple[int, int] | None:
-    """Return (samples, Hz) of a recording, from its header where it was not measured yet."""
-    facts = index.get(found.path, found.clip) or promised(found.path, found.clip)
-    return None if facts.problem else (facts.samples, facts.rate)
-
-
-def _tiers(recordings: Sequence[Recording], segmented: Mapping[str, Segmented]) -> list[HandTiers]:
-    """Return what a hand decided otherwise than the thresholds, used recordings only."""
-    used = (segmented[each.id].hand for each in recordings if each.state == "used")
-    return [hand for hand in used if hand is not None]
-
-
-def _tell_tiers(
-    hands: Mapping[str, HandTiers], tiers: Sequence[HandTiers], recordings: Sequence[Recording]
-) -> Iterator[Event]:
-    """Say how many recordings follow a hand, and name those whose hand work is lost on them."""
-    if tiers:
-        text = f"corrected by hand: {counted(len(tiers), 'recording')}"
-        yield Note(text=text, serious=False)
-    aside = [each.id for each in recordings if each.id in hands and each.state != "used"]
-    if aside:
-        yield Note(text=f"corrected by hand, but set aside: {', '.join(aside)}")
 
 
 # ---------------------------------------------------------------- recordings
@@ -243,8 +202,8 @@ def _segment_known(
     jobs: int,
 ) -> Generator[Event, None, list[Found]]:
     """Segment what the index knows and the store holds whole; return the other recordings."""
-    involved = _involved(wanted)
-    todo = [involved[name] for name in sorted(involved)]
+    found_by_id = involved(wanted)
+    todo = [found_by_id[name] for name in sorted(found_by_id)]
     index = _index(request)
     known = functools.partial(_segment, index, Store(request.workspace), request.settings, hands)
     unmeasured = []
@@ -568,7 +527,7 @@ def _refused(
     if now - before or before - now:
         changed.append(f"{counted(len(now - before), 'pair')} more, {len(before - now)} fewer")
     changed.extend(_other_samples(version, recordings))
-    changed.extend(_other_tiers(version, tiers))
+    changed.extend(other_tiers(version, tiers))
     told = ", ".join(changed) or "other decisions from the same recordings and settings"
     free = next_name(request.workspace, version.family)
     return Refused(
@@ -588,11 +547,3 @@ def _other_samples(version: Version, recordings: Sequence[Recording]) -> Iterato
     if other:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         yield f"other samples in {', '.join(other[:3])}{more}"
-
-
-def _other_tiers(version: Version, tiers: Sequence[HandTiers]) -> Iterator[str]:
-    """Name the recordings a hand corrected otherwise than in the version."""
-    other = sorted(diff_tiers(version.tiers, {hand.recording: hand for hand in tiers}))
-    if other:
-        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
-        yield f"other tiers by hand (--tiers) for {', '.join(other[:3])}{more}"

@@ -32,7 +32,7 @@ class Corrections:
 
     by_hand: Mapping[str, HandTiers]  # by recording
     as_exported: tuple[str, ...]  # recordings whose TextGrid was not edited
-    unmatched: tuple[Path, ...]  # files about no recording of the build
+    unmatched: tuple[str, ...]  # files about no recording of the build, below the folder
 
 
 def find_textgrids(folder: Path) -> dict[str, list[Path]]:
@@ -85,13 +85,13 @@ def read_corrections(
     exported = _exported(folder)
     hands: dict[str, HandTiers] = {}
     same: list[str] = []
-    unmatched: list[Path] = []
+    unmatched: list[str] = []
     bad: list[str] = []
     known = set(recordings)
     for name, paths in sorted(found.items()):
         length = length_of(name) if name in known else None
         if length is None:
-            unmatched.extend(paths)
+            unmatched.extend(path.relative_to(folder).as_posix() for path in paths)
             continue
         try:
             hand = _read(name, paths, length)
