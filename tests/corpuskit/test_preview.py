@@ -245,6 +245,15 @@ def test_noise_floors_far_apart_are_told_with_what_each_would_take() -> None:
     assert finding.endswith("each voice would do with C -67, N -47")
 
 
+def test_a_noisy_voice_is_told() -> None:
+    noisy = voice_of(speech=-20.0, floor=-42.0, noise=-38.0, quietest=-34.0)
+
+    (finding,) = recommend({"N": noisy}).findings
+
+    assert finding.startswith("the noise of N is less than 25 dB below the speech")
+    assert recommend({"N": voice_of()}).findings == ()
+
+
 def test_a_gated_side_beside_a_room_is_told() -> None:
     gated = voice_of(floor=None, noise=None, zero_share=0.3)
 
@@ -550,6 +559,21 @@ def test_on_real_recordings(arctic: Path, tmp_path: Path) -> None:
     floors = {name: voice.floor for name, voice in found.profiles.items()}
     assert floors == {"N": pytest.approx(-70, abs=3), "C": pytest.approx(-54, abs=2)}
     assert "dB apart" in found.recommended.findings[0]
+
+
+@pytest.mark.parametrize("floor", [-50.0, -40.0, -32.0])
+def test_noise_added_to_real_speech_is_found_at_its_level(arctic: Path, floor: float) -> None:
+    def hissing(seed: int, path: Path) -> Levels:
+        clean = decode(path)
+        samples = clean.samples + noise(len(clean.samples), floor, seed)
+        return levels_of(level_curve(sound(samples, clean.rate)))
+
+    recordings = sorted((arctic / "clb").glob("*.wav"))[:15]
+
+    found = known(reduce(operator.add, map(hissing, range(15), recordings)))
+
+    assert found.floor == pytest.approx(floor, abs=1.0)
+    assert found.floor < recommend({"clb": found}).thresh < found.quietest
 
 
 # ----------------------------------------------------------------------------- page

@@ -19,6 +19,7 @@ __all__ = ["Recommendation", "recommend"]
 _MARGIN = 3.0  # dB a threshold is put above the noise where there is room
 _ZERO_ONLY = -90.0  # dBFS; just above the 16-bit floor, for recordings whose pauses are all zero
 _APART = 10.0  # dB; voices whose noise differs by more are told
+_NEAR = 25.0  # dB from noise floor to speech level below which soft speech drowns
 _CROWD = 8  # above so many voices, single ones no longer set the bounds
 _ZEROS = 0.02  # share of digital zero that counts as pauses
 
@@ -134,8 +135,8 @@ def _without_noise(profiles: Mapping[str, Profile], heard: str) -> str:
             "and that finds the same pauses, and the lowest keeps what fades out"
         )
     return (
-        f"no noise stands apart from speech in these recordings ({heard}): they seem to have "
-        "been trimmed, and no threshold will find much"
+        f"no noise stands apart from speech in these recordings ({heard}): they have been trimmed, "
+        "or their noise is as loud as their soft speech; no threshold will find much"
     )
 
 
@@ -144,6 +145,12 @@ def _findings(profiles: Mapping[str, Profile]) -> Iterator[str]:
     gated = sorted(
         name for name, p in profiles.items() if p.zero_share >= _ZEROS and name not in floors
     )
+    near = sorted(name for name in floors if profiles[name].speech - floors[name] < _NEAR)
+    if near:
+        yield (
+            f"the noise of {_listed(near)} is less than {_NEAR:g} dB below the speech: soft speech "
+            "and noise can hardly be told apart, so listen before you trust a threshold"
+        )
     if floors:
         quiet, loud = min(floors, key=floors.__getitem__), max(floors, key=floors.__getitem__)
         if floors[loud] - floors[quiet] > _APART:
