@@ -204,7 +204,7 @@ def test_what_is_not_there_or_no_file_says_so(tmp_path: Path) -> None:
         reasons[name] = caught.value.problem
 
     assert reasons["missing"] == reasons["dangling"] == "does not exist"
-    assert reasons["folder"].startswith("cannot be read (")
+    assert reasons["folder"] == "is not a file"
     assert reasons["circle"].startswith("cannot be read (")
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-import struct
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpuskit.containers import check_length
 from corpuskit.errors import BadAudio
 from corpuskit.files import write_file
 
@@ -37,7 +39,7 @@ Float64 = npt.NDArray[np.float64]
 EXTENSIONS = (".wav", ".flac")  # what a folder scan takes for recordings
 LOWEST_RATE = 4000  # Hz; below, there is no speech to analyse
 _EIGHT_OR_SIXTEEN_BIT = {"PCM_16", "PCM_S8", "PCM_U8"}
-_STREAMED = {0, 0xFFFFFFFF}  # sizes written by programs that could not seek back
+_LOUDEST = 100.0  # times full scale (40 dB above it); floats beyond it have lost their scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ def header(path: Path) -> Header:
 
     _check_container(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:  # names need not be UTF-8
             return Header(
                 samples=file.frames,
                 rate=file.samplerate,
@@ -111,28 +113,38 @@ def decode(path: Path, clip: tuple[int, int] | None = None) -> Sound:
     Raises
     ------
     BadAudio
-        Unreadable, empty, truncated, without samples, shorter than the clip, or with NaN
-        or infinite samples.
+        Unreadable, empty, truncated, without samples, shorter than the clip, with NaN or
+        infinite samples, or far above full scale.
 
     """
     import soundfile
 
     _check_container(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:  # names need not be UTF-8
             rate, channels, subtype = file.samplerate, file.channels, file.subtype
+            promised = file.frames
             frames = file.read(dtype=_dtype(subtype), always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         raise BadAudio(f"cannot be decoded ({_first_line(error)})") from None
+    if len(frames) < promised:
+        raise BadAudio(f"is truncated: {len(frames)} of {promised} samples are there")
     samples = _mono(frames)
+    _check_samples(samples, rate)
+    sound = Sound(samples=samples, rate=rate, channels=channels, subtype=subtype)
+    return sound if clip is None else sound.cut(*clip)
+
+
+def _check_samples(samples: Float64, rate: int) -> None:
     if not len(samples):
         raise BadAudio("holds no samples")
     if not np.isfinite(samples).all():
         raise BadAudio("holds NaN or infinite samples")
+    peak = max(samples.max(), -samples.min())
+    if peak > _LOUDEST:
+        raise BadAudio(f"holds samples of {peak:.3g} times full scale (1.0 in floats)")
     if rate < LOWEST_RATE:
         raise BadAudio(f"has a sample rate of {rate} Hz, too low for speech")
-    sound = Sound(samples=samples, rate=rate, channels=channels, subtype=subtype)
-    return sound if clip is None else sound.cut(*clip)
 
 
 def _dtype(subtype: str) -> str:
@@ -153,35 +165,19 @@ def _first_line(error: BaseException) -> str:
 
 
 def _check_container(path: Path) -> None:
-    """Find what libsndfile forgives: a data chunk that promises more than the file holds."""
+    """Find what libsndfile forgives, and what is no file: reading a pipe would never end."""
     try:
-        size = path.stat().st_size
-        if size == 0:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadAudio("is not a file")
+        if status.st_size == 0:
             raise BadAudio("is an empty file")
         with path.open("rb") as file:
-            head = file.read(12)
-            if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-                _check_riff(file, size)
+            check_length(file, status.st_size)
     except FileNotFoundError:
         raise BadAudio("does not exist") from None
     except OSError as error:
         raise BadAudio(f"cannot be read ({error.strerror})") from None
-
-
-def _check_riff(file: io.BufferedReader, size: int) -> None:
-    position = 12
-    while True:
-        file.seek(position)
-        chunk = file.read(8)
-        if len(chunk) < 8:
-            raise BadAudio("is truncated: it has no audio data")
-        name, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
-        if name == b"data":
-            held = size - position - 8
-            if length not in _STREAMED and held < length:
-                raise BadAudio(f"is truncated: {held} of {length} bytes of audio are there")
-            return
-        position += 8 + length + length % 2
 
 
 def digest(sound: Sound) -> str:

@@ -37,7 +37,7 @@ __all__ = [
     "promised",
 ]
 
-DECODE_VERSION = 1  # raise when decoding gives other samples or other reasons
+DECODE_VERSION = 2  # raise when decoding gives other samples or other reasons
 _SETTLED = 2_000_000_000  # ns; a file changed this recently may change again unnoticed
 
 
