@@ -16,6 +16,7 @@ from pathlib import Path
 
 from corpuskit.errors import BadLabels, BadSetting
 from corpuskit.files import read_json
+from corpuskit.tables import counted
 from corpuskit.textgrids import read_textgrid
 from corpuskit.tiers import HandTiers, segmentation_of
 
@@ -105,9 +106,8 @@ def read_corrections(
     if bad:
         told = "".join(f"\n  {problem}" for problem in bad)
         raise BadSetting(
-            f"{len(bad)} TextGrid{'s' if len(bad) > 1 else ''} cannot be used, "
-            f"and hand work is not passed over:{told}\n",
-            "mend them in Praat, or take them out of the folder",
+            f"{counted(len(bad), 'TextGrid')} cannot be used, and hand work is not passed over; "
+            f"mend them in Praat, or take them out of the folder:{told}"
         )
     return Corrections(by_hand=hands, as_exported=tuple(same), unmatched=tuple(unmatched))
 
