@@ -87,11 +87,13 @@ def _recommendation(found: Previewed) -> Html:
             *(f"Because {t}." for t in best.reasons),
         )
     ]
-    notices += [notice("plain", "What the levels tell", f"{text}.") for text in findings(found)]
+    told = [f"{text[0].upper()}{text[1:]}." for text in findings(found)]
+    if told:
+        notices.append(notice("plain", "What the levels tell", *told))
     for row in found.rows:
         if row.warnings:
-            told = (f"It {text}." for text in row.warnings)
-            notices.append(notice("warning", f"{row.thresh:g} dBFS", *told))
+            warned = (f"It {text}." for text in row.warnings)
+            notices.append(notice("warning", f"{row.thresh:g} dBFS", *warned))
     if found.set_aside:
         count = f"{how_many(len(found.set_aside), 'recording')} cannot be used"
         shown = [f"{name} {why}" for name, why in list(found.set_aside.items())[:5]]
