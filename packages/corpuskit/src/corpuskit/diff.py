@@ -1,25 +1,30 @@
 """How two versions differ, exactly: settings, pairs, and what it did in the field's units.
 
-A pure function of two versions. A pair is changed when any decision about it, or what it
+A function of two versions. A pair is changed when any decision about it, or what it
 was measured from, differs; the largest changes come first.
 """
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
+from corpuskit.columns import Columns
+from corpuskit.comparison import ASPECTS, MEASURES, Compared, compare, matched
 from corpuskit.config import DatasetConfig
 from corpuskit.tables import counted, plain
 from corpuskit.tiers import HandTiers
-from corpuskit.totals import silent_seconds, speech_seconds
-from corpuskit.versions import Pair, Side, Version, portable
+from corpuskit.versions import Version, portable
 
 __all__ = [
+    "ASPECTS",
+    "Changes",
     "Difference",
     "Measure",
     "PairChange",
@@ -29,8 +34,6 @@ __all__ = [
     "diff_versions",
     "flat_settings",
 ]
-
-ASPECTS = ("audio", "features", "tiers", "trim", "silence", "phrases", "durations", "split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,7 @@ class Difference:
     tiers: Mapping[str, str]  # recordings corrected by hand otherwise -> added, removed, changed
     added: tuple[str, ...]  # pair ids
     removed: tuple[str, ...]
-    changed: tuple[PairChange, ...]  # largest first
+    changed: Sequence[PairChange]  # largest first
     unchanged: int
     aspects: Mapping[str, int]  # how many pairs changed in which aspect
     totals: Mapping[str, Measure]  # of the whole versions
@@ -128,125 +131,85 @@ def flat_settings(value: Any, key: str = "") -> dict[str, Any]:
 
 def diff_versions(before: Version, after: Version) -> Difference:
     """Compare two versions pair by pair."""
-    old, new = ({pair.id: pair for pair in version.pairs} for version in (before, after))
     tiers = diff_tiers(before.tiers, after.tiers)
-    compare = _Comparison(before, after, tiers)
-    common = sorted(old.keys() & new.keys())
-    changes = [
-        change for name in common if (change := compare.pair(old[name], new[name])) is not None
-    ]
-    changes.sort(key=lambda change: (-change.size, change.pair))
+    common = matched(before.columns, after.columns)
+    changes = Changes(after.columns, compare(before, after, common, tiers))
     settings = diff_settings(before.settings, after.settings)
-    added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
+    added = _others(after.columns, common[1])
+    removed = _others(before.columns, common[0])
     totals = _totals(before.totals, after.totals)
-    counts = Counter(aspect for change in changes for aspect in change.aspects)
     return Difference(
         before=before.name,
         after=after.name,
         identical=before.fingerprint == after.fingerprint,
         settings=settings,
         tiers=tiers,
-        added=tuple(added),
-        removed=tuple(removed),
-        changed=tuple(changes),
-        unchanged=len(common) - len(changes),
-        aspects={aspect: counts[aspect] for aspect in ASPECTS if counts[aspect]},
+        added=added,
+        removed=removed,
+        changed=changes,
+        unchanged=len(common[0]) - len(changes),
+        aspects=changes.aspects,
         totals=totals,
         sentence=_sentence(settings, tiers, added, removed, changes, totals),
     )
 
 
-class _Comparison:
-    """Compares pairs of two versions, which may have different frame grids."""
+class Changes(Sequence[PairChange]):
+    """Changed pairs, largest first; each is told when it is asked for."""
 
-    def __init__(self, before: Version, after: Version, tiers: Mapping[str, str]) -> None:
-        self._versions = (before, after)
-        self._by_hand = tiers
-        self._digests: tuple[dict[str, str], ...] | None = None
-        self._second = tuple(
-            v.settings.features.hop_length / v.settings.audio.rate for v in self._versions
+    def __init__(self, columns: Columns, compared: Compared) -> None:
+        """`columns` are those of the version `compared` gives positions in."""
+        speech, trimmed, silent, phrases = (
+            np.abs(compared.measures[:, place, 1] - compared.measures[:, place, 0])
+            for place in range(4)
         )
-
-    def pair(self, old: Pair, new: Pair) -> PairChange | None:
-        aspects = [name for name in ASPECTS if getattr(self, f"_{name}")(old, new)]
-        if not aspects:
-            return None
-        return PairChange(
-            pair=new.id,
-            aspects=tuple(aspects),
-            speech=self._measure(old, new, speech_seconds),
-            trimmed=self._measure(old, new, lambda side, _: side.head_seconds + side.tail_seconds),
-            silent=self._measure(old, new, silent_seconds),
-            phrases=Measure(before=len(old.target.phrases), after=len(new.target.phrases)),
-            target_frames=Measure(before=sum(old.target.phrases), after=sum(new.target.phrases)),
-        )
-
-    def _measure(self, old: Pair, new: Pair, quantity: Any) -> Measure:
-        values = [
-            quantity(pair.source, second) + quantity(pair.target, second)
-            for pair, second in zip((old, new), self._second, strict=True)
-        ]
-        return Measure(before=round(values[0], 6), after=round(values[1], 6))
-
-    def _audio(self, old: Pair, new: Pair) -> bool:
-        return any(self._audio_of(a, b) for a, b in _sides(old, new))
-
-    def _audio_of(self, old: Side, new: Side) -> bool:
-        if old.object == new.object and old.recording == new.recording:
-            return False  # the object's name is made of the audio's digest
-        if self._digests is None:
-            self._digests = tuple({r.id: r.digest for r in v.recordings} for v in self._versions)
-        return self._digests[0].get(old.recording) != self._digests[1].get(new.recording)
-
-    def _features(self, old: Pair, new: Pair) -> bool:
-        return not self._audio(old, new) and any(a.object != b.object for a, b in _sides(old, new))
-
-    def _tiers(self, _: Pair, new: Pair) -> bool:
-        return new.source.recording in self._by_hand or new.target.recording in self._by_hand
-
-    def _trim(self, old: Pair, new: Pair) -> bool:
-        return any(a.samples != b.samples for a, b in _sides(old, new))
-
-    def _silence(self, old: Pair, new: Pair) -> bool:
-        """Silences count from the first kept frame, which may itself have moved."""
-        return any(
-            [(x + a.frames[0], y + a.frames[0]) for x, y in a.silences]
-            != [(x + b.frames[0], y + b.frames[0]) for x, y in b.silences]
-            for a, b in _sides(old, new)
-        )
-
-    def _phrases(self, old: Pair, new: Pair) -> bool:
-        """Phrases differ when they break elsewhere, not when only the ends were trimmed."""
-        if (old.breaks, old.merged) != (new.breaks, new.merged):
-            return True
-        return any(
-            _break_frames(a, x) != _break_frames(b, y)
-            for (a, b), (x, y) in zip(
-                _sides(old, new), (self._reductions, self._reductions), strict=True
-            )
-        )
+        # As PairChange.size; lexsort keeps the order of ids where sizes are equal.
+        self._order = np.lexsort((-(speech + trimmed + silent + phrases),))
+        self._columns, self._compared = columns, compared
 
     @property
-    def _reductions(self) -> tuple[int, int]:
-        before, after = (version.settings.align.reduction for version in self._versions)
-        return before, after
+    def aspects(self) -> dict[str, int]:
+        """How many pairs changed in which aspect."""
+        counts = self._compared.aspects.sum(axis=0)
+        return {name: int(count) for name, count in zip(ASPECTS, counts, strict=True) if count}
 
-    def _durations(self, old: Pair, new: Pair) -> bool:
-        before, after = self._versions
-        return not np.array_equal(before.durations(old), after.durations(new))
+    def __len__(self) -> int:
+        return len(self._order)
 
-    def _split(self, old: Pair, new: Pair) -> bool:
-        return old.split != new.split
+    @overload
+    def __getitem__(self, index: int) -> PairChange: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[PairChange, ...]: ...
+    def __getitem__(self, index: int | slice) -> PairChange | tuple[PairChange, ...]:
+        if isinstance(index, slice):
+            return tuple(self._change(row) for row in self._order[index])
+        return self._change(self._order[index])
+
+    def _change(self, row: int) -> PairChange:
+        found = self._compared
+        aspects = zip(ASPECTS, found.aspects[row], strict=True)
+        seconds, counts = found.measures[row, :3].tolist(), found.measures[row, 3:].tolist()
+        values = [*seconds, *([int(before), int(after)] for before, after in counts)]
+        measures = [Measure(before=before, after=after) for before, after in values]
+        return PairChange(
+            pair=self._columns.id(int(found.positions[row])),
+            aspects=tuple(name for name, changed in aspects if changed),
+            **dict(zip(MEASURES, measures, strict=True)),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-def _sides(old: Pair, new: Pair) -> tuple[tuple[Side, Side], tuple[Side, Side]]:
-    return (old.source, new.source), (old.target, new.target)
-
-
-def _break_frames(side: Side, reduction: int) -> list[int]:
-    """Return the frames of the whole recording at which phrases break (to a reduced frame)."""
-    ends = np.cumsum(side.phrases)[:-1] * reduction + side.frames[0]
-    return [int(end) for end in ends]
+def _others(columns: Columns, common: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Return the ids of the pairs that stand at no common place."""
+    alone = np.ones(len(columns), dtype=np.bool_)
+    alone[common] = False
+    return tuple(columns.id(int(place)) for place in np.flatnonzero(alone))
 
 
 def _totals(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Measure]:
@@ -279,7 +242,7 @@ def _sentence(
     tiers: Mapping[str, str],
     added: Sequence[str],
     removed: Sequence[str],
-    changes: Sequence[PairChange],
+    changes: Changes,
     totals: Mapping[str, Measure],
 ) -> str:
     parts = []
@@ -298,8 +261,7 @@ def _sentence(
     if effects:
         parts.append(", ".join(effects))
     elif changes:
-        aspects = {aspect for change in changes for aspect in change.aspects}
-        told = ", ".join(aspect for aspect in ASPECTS if aspect in aspects)
+        told = ", ".join(changes.aspects)
         parts.append(f"{counted(len(changes), 'pair')} changed in {told}")
     elif not (added or removed):
         parts.append("no pair changed" if settings else "nothing differs")

@@ -231,6 +231,10 @@ class Rows(Sequence[Row], Generic[Row]):
     def __iter__(self) -> Iterator[Row]:
         return map(self._row, self.lines())
 
+    def where(self, chosen: Callable[[bytes], bool]) -> Iterator[Row]:
+        """Yield the rows whose lines are `chosen`; the others are not parsed."""
+        return map(self._row, filter(chosen, self.lines()))
+
     def lines(self) -> Iterator[bytes]:
         """Yield the lines as they stand in the file, ends included."""
         try:

@@ -72,6 +72,7 @@ SCHEMA = 2
 Int32 = npt.NDArray[np.int32]
 Row = TypeVar("Row")
 
+_ASIDE, _NO_NOTE = b'"state":"set aside"', b'"note":""'  # in a line of recordings.jsonl
 _LOADED = 64_000_000  # bytes; a larger file of arrays is mapped
 
 
@@ -104,6 +105,12 @@ class Version:
         return _rows(self.folder, "recordings.jsonl", self.files, recording_of)
 
     @cached_property
+    def remarkable(self) -> tuple[Recording, ...]:
+        """Recordings that are not used, or of which something was corrected; sorted by id."""
+        rows = _rows(self.folder, "recordings.jsonl", self.files, recording_of)
+        return tuple(rows.where(lambda line: _ASIDE in line or _NO_NOTE not in line))
+
+    @cached_property
     def set_aside(self) -> tuple[SetAside, ...]:
         """Candidate pairs that are not used, sorted by id."""
         return tuple(_rows(self.folder, "set_aside.jsonl", self.files, set_aside_of))
@@ -113,6 +120,10 @@ class Version:
         """What was decided by hand, by recording; used recordings only, sorted by id."""
         rows = _rows(self.folder, "tiers.jsonl", self.files, json.loads)
         return {row["recording"]: HandTiers(**plain(row)) for row in rows}
+
+    def speakers_of(self, side: int) -> list[str]:
+        """Return who speaks on one side (0 source, 1 target), sorted."""
+        return [self.speakers[place] for place in np.unique(self.columns.speaker[:, side])]
 
     @cached_property
     def columns(self) -> Columns:

@@ -30,7 +30,7 @@ def show(
     made = open_version(where, name)
     if as_json:
         aside = [to_mapping(row) for row in made.set_aside]
-        recordings = [to_mapping(r) for r in made.recordings if r.state != "used"]
+        recordings = [to_mapping(r) for r in made.remarkable if r.state != "used"]
         print_json(
             {
                 **describe(where, name),

@@ -46,7 +46,7 @@ def effects(made: Version) -> Iterator[str]:
 
 
 def _speakers(made: Version, side: str) -> str:
-    names = sorted({getattr(pair, side).speaker for pair in made.pairs})
+    names = made.speakers_of(("source", "target").index(side))
     return ", ".join(names) if len(names) <= 4 else f"{len(names)} speakers"
 
 
@@ -99,7 +99,7 @@ def version(made: Version) -> Iterator[str]:
         yield f"warning: {text}"
     for aside in made.set_aside:
         yield f"set aside: pair {aside.pair}: {aside.reason}"
-    for recording in made.recordings:
+    for recording in made.remarkable:
         if recording.state != "used":
             yield f"set aside: recording {recording.id}: {recording.reason}"
         elif recording.note:
