@@ -17,6 +17,7 @@ from corpuskit import files
 from corpuskit.build import Built, Note, Progress, Request, build
 from corpuskit.locks import alone, at_work
 from corpuskit.objects import Store
+from corpuskit.recordings import Index
 from corpuskit.versions import list_versions, objects_of, open_version
 from synthetic import PairCorpus
 
@@ -294,6 +295,14 @@ def test_an_index_of_other_libraries_goes(workspace: Path) -> None:
 
     assert told(workspace)["freed"] == 9
     assert not (workspace / "index" / "0123456789abcdef.json").exists()
+
+
+def test_an_index_that_knows_nothing_yet_stays(workspace: Path) -> None:
+    path = workspace / "index" / "0123456789abcdef.json"
+    Index.at(path).save()
+
+    assert told(workspace)["count"] == 0
+    assert path.exists()
 
 
 def test_entries_of_a_disk_that_is_not_there_today_stay(tmp_path: Path) -> None:

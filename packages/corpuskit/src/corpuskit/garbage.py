@@ -202,9 +202,9 @@ class _Search:
 
     def _look_at_index(self, path: Path) -> None:
         size, index = path.stat().st_size, Index.at(path)
-        if not len(index):
+        if not index.readable:
             self.indexes.append((path, b""))
-            self._add("index", "files without an entry that can be used", size)
+            self._add("index", "files that are damaged, or of other libraries", size)
             return
         outdated = index.forget_outdated()
         if outdated:

@@ -183,6 +183,7 @@ class Index:
 
     def _open(self, path: Path) -> None:
         self._path = path
+        self.readable = False  # whether the file is whole and of today's libraries
         self._made_by = {"decode": DECODE_VERSION, **libraries("soundfile", "numpy")}
         self._entries: dict[str, list[Any]] = self._load()
 
@@ -193,6 +194,7 @@ class Index:
                 content = json.loads(text)
                 if content["made_by"] == self._made_by:
                     entries: dict[str, list[Any]] = content["entries"]
+                    self.readable = True
                     return entries
         return {}
 
