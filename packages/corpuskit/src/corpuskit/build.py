@@ -31,7 +31,7 @@ from corpuskit.config import DatasetConfig, check_name, family_of, to_mapping
 from corpuskit.decisions import Aligned, Segmented, align_pair, segment
 from corpuskit.diff import Difference, diff_settings, diff_versions
 from corpuskit.directions import directions
-from corpuskit.errors import BadVersion, CorpuskitError, Refused, UnknownName
+from corpuskit.errors import BadVersion, CheckFailed, CorpuskitError, Refused, UnknownName
 from corpuskit.features import for_voice
 from corpuskit.files import remove_leftovers
 from corpuskit.handwork import (
@@ -44,6 +44,7 @@ from corpuskit.handwork import (
 )
 from corpuskit.inventory import take_stock
 from corpuskit.layouts import Found, Scan, scan
+from corpuskit.lockfile import Lock, differences
 from corpuskit.locks import at_work, is_cleaned
 from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
@@ -82,6 +83,7 @@ class Request:
     cluster: str | None = None  # address, for the backends dask and ray
     strict: bool = False  # any recording or pair set aside is an error
     dry_run: bool = False  # say what would be done, change nothing
+    locked: Lock | None = None  # freeze the version it tells, or nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -384,6 +386,7 @@ def _finish(
     pairs, durations = _assemble(wanted, aligned, splits)
     aside = [SetAside(pair=name, reason=reasons[name]) for name in sorted(reasons)]
     print_ = fingerprint(settings, recordings, pairs, durations, tiers)
+    yield from _hold_to_lock(request, print_, recordings, pairs, tiers)
     previous = _previous(request)
     existing = request.name in list_versions(request.workspace)
     if not existing:
@@ -410,6 +413,36 @@ def _finish(
         measured=measured,
         aligned=sum(pair.fresh for pair in aligned.values()),
         previous=diff_versions(previous, version) if previous and not existing else None,
+    )
+
+
+def _hold_to_lock(
+    request: Request,
+    print_: str,
+    recordings: Sequence[Recording],
+    pairs: Sequence[Pair],
+    tiers: Sequence[HandTiers],
+) -> Iterator[Event]:
+    """Say what differs from the lock; fail where that makes another version."""
+    lock = request.locked
+    if lock is None:
+        return
+    told = list(differences(lock, request.settings, recordings, len(pairs), tiers, _made_by()))
+    same = lock.fingerprint == print_
+    if not same:
+        raise CheckFailed(
+            f"this build is not dataset {lock.dataset} as it was locked "
+            f"(fingerprint {print_[:12]}, not {lock.fingerprint[:12]}): "
+            f"{'; '.join(told) or 'other decisions from equal inputs, settings and libraries'}",
+            "nothing was frozen; mend what differs, or build without --locked",
+        )
+    for text in told:
+        yield Note(text=f"{text}; the fingerprint is the locked one", serious=False)
+
+
+def _made_by() -> dict[str, str]:
+    return libraries(
+        "numpy", "scipy", "numba", "librosa", "pyworld", "soxr", "soundfile", "corpuskit"
     )
 
 
@@ -459,9 +492,7 @@ def _description(
         "fingerprint": print_,
         "created": now.isoformat(),
         "settings": to_mapping(settings),
-        "libraries": libraries(
-            "numpy", "scipy", "numba", "librosa", "pyworld", "soxr", "soundfile", "corpuskit"
-        ),
+        "libraries": _made_by(),
         "speakers": sorted({side.speaker for p in pairs for side in (p.source, p.target)}),
         "statistics": to_mapping(_statistics(pairs, aligned)),
         "totals": totals_of(pairs, recordings, aside, settings),

@@ -22,7 +22,9 @@ from corpuskit.commands.export import export
 from corpuskit.commands.gc import gc
 from corpuskit.commands.init import init
 from corpuskit.commands.list_ import list_
+from corpuskit.commands.lock import lock
 from corpuskit.commands.preview import preview
+from corpuskit.commands.runs import runs
 from corpuskit.commands.scan import scan
 from corpuskit.commands.show import show
 from corpuskit.commands.verify import verify
@@ -67,6 +69,8 @@ app.command()(check)
 app.command("list")(list_)
 app.command()(show)
 app.command()(verify)
+app.command()(lock)
+app.command()(runs)
 app.command()(export)
 app.command()(gc)
 app.command()(demo)

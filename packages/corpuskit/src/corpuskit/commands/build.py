@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from corpuskit.errors import BadSetting
 if TYPE_CHECKING:
     from corpuskit.build import Built, Event, Planned
     from corpuskit.config import DatasetConfig
+    from corpuskit.lockfile import Lock
 
 __all__ = ["build"]
 
@@ -57,6 +59,10 @@ def build(
     tiers: Annotated[
         Path | None,
         typer.Option(help="Folder of TextGrids corrected by hand (from `export --to textgrid`)"),
+    ] = None,
+    locked: Annotated[
+        Path | None,
+        typer.Option(help="Make the very version a file of `corpuskit lock` tells, or nothing"),
     ] = None,
     jobs: JobsOption = None,
     backend: Annotated[
@@ -96,9 +102,13 @@ def build(
     if tiers is not None:
         overrides.append(f"tiers.folder={json.dumps(str(tiers.absolute()))}")
     where = workspace_of(workspace)
+    lock = _lock(locked, like)
     request = Request(
         name=name,
-        settings=_settings(name, config, like, overrides, where),
+        settings=_locked(name, lock, config, overrides)
+        if lock
+        else _settings(name, config, like, overrides, where),
+        locked=lock,
         workspace=where,
         jobs=jobs,
         backend=backend,
@@ -142,6 +152,27 @@ def _settings(
 
     start = to_mapping(open_version(workspace, like).settings)
     return from_mapping(DatasetConfig, with_settings(start, overrides), f"dataset {like} + --set")
+
+
+def _lock(path: Path | None, like: str | None) -> Lock | None:
+    if path is None:
+        return None
+    if like is not None:
+        raise BadSetting("--like and --locked both give the settings", "give one")
+    from corpuskit.lockfile import read_lock
+
+    return read_lock(path)
+
+
+def _locked(name: str, lock: Lock, config: Path | None, overrides: list[str]) -> DatasetConfig:
+    """Return the lock's settings; folders come from --set and from a definition, if any."""
+    from corpuskit.config import check_name, find_config
+    from corpuskit.lockfile import locked_settings
+
+    check_name(name)
+    with contextlib.suppress(BadSetting):
+        config = find_config(name, config)
+    return locked_settings(lock, config, overrides)
 
 
 def _follow(events: Iterator[Event], *, quiet: bool) -> Built | Planned:
