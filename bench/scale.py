@@ -47,6 +47,9 @@ def main() -> None:
     if arguments.task:
         _measured(arguments.task, arguments.workspace)
         return
+    if arguments.make:
+        _make(arguments.make, arguments.workspace, with_features=arguments.features > 0)
+        return
     sizes = arguments.pairs or [*USUAL, *([FULL] if arguments.full else [])]
     print(f"{'pairs':>9}  {'task':<36}{'seconds':>9}{'peak MB':>9}")
     for count in sizes:
@@ -61,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--features", type=int, default=10_000, help="most pairs with features")
     parser.add_argument("--scratch", type=Path, help="where the versions are made")
     parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
+    parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--workspace", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -70,12 +74,9 @@ class _Raw(argparse.RawDescriptionHelpFormatter):
 
 
 def _row_of(count: int, workspace: Path, most: int) -> None:
-    started = time.perf_counter()
     with_features = count <= most
-    for number, name in enumerate(("made", "made_2")):
-        _write(workspace, name, Corpus(count, tail=number), with_features=with_features)
-    took = time.perf_counter() - started
-    print(f"{count:>9,}  {'(made in)':<36}{took:>9.1f}", flush=True)
+    command = [sys.executable, __file__, "--make", str(count), "--workspace", str(workspace)]
+    subprocess.run([*command, "--features", str(int(with_features))], check=True)
     for task, told in TASKS.items():
         if task == "load" and not with_features:
             continue
@@ -86,11 +87,19 @@ def _row_of(count: int, workspace: Path, most: int) -> None:
         print(f"{count:>9,}    {path.name:<34}{'':>9}{size:>9.1f}", flush=True)
 
 
+def _make(count: int, workspace: Path, *, with_features: bool) -> None:
+    for number, name in enumerate(("made", "made_2")):
+        _write(workspace, name, Corpus(count, tail=number), with_features=with_features)
+
+
 # ------------------------------------------------------------------ one task, one process
 
 
 def _run(task: str, workspace: Path) -> tuple[float, float]:
-    """Return (seconds, MB) of a task in a process of its own."""
+    """Return (seconds, MB) of a task in a process of its own.
+
+    A process's peak is at least its parent's size when it was started: this one stays small.
+    """
     command = [sys.executable, __file__, "--task", task, "--workspace", str(workspace)]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -168,6 +177,7 @@ class Corpus(Sequence[Any]):
         self.frames = -(-self.stop // HOP) - self.first
         self.silent = random.integers(1, 7, many)
         self.where = np.sort(random.random((many, 6)), axis=1)
+        self._sides: dict[int, Any] = {}
         self.offsets = np.concatenate(([0], np.cumsum(self._reduced(np.arange(count), 0))))
 
     def _recordings(self, index: Any) -> tuple[Any, Any]:
@@ -192,8 +202,8 @@ class Corpus(Sequence[Any]):
             id=f"{_voice(source // self.sentences)}>{_voice(target // self.sentences)}/{sentence}",
             sentence=sentence,
             split=("train", "train", "train", "train", "dev", "eval")[source % self.sentences % 6],
-            source=self._side(source),
-            target=self._side(target),
+            source=self._kept(source),
+            target=self._kept(target),
             breaks=(1, 1),
             merged=0,
             alignment=_name("alignment", index * 2 + self.tail),
@@ -202,6 +212,12 @@ class Corpus(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(self.count))
+
+    def _kept(self, recording: int) -> Any:
+        found = self._sides.get(recording)
+        if found is None:
+            found = self._sides[recording] = self._side(recording)
+        return found
 
     def _side(self, recording: int) -> Any:
         from corpuskit.versions import Side
