@@ -357,9 +357,9 @@ def test_a_build_survives_a_disk_that_refuses_any_one_call(
             break
 
     # 8 measured and 2 aligned objects, 8 files of the version; the index is a cache that may fail.
-    # Of those files version.json alone is renamed; the others lie in a folder nobody sees yet.
+    # Those files lie in a folder nobody sees yet: it is renamed, they are only synced.
     objects, files = 8 + 2, 8
-    expected = {"_write": objects + files, "_rename": objects + 1 + 1, "_sync": files + 1 + 2}
+    expected = {"_write": objects + files, "_rename": objects + 1, "_sync": files + 2}
     assert failed == expected[step]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from corpuskit.errors import BadSetting, BadVersion
 from corpuskit.features import Features, continuous_log_f0
 from corpuskit.statistics import SideStatistics, Statistics
-from corpuskit.versions import Version, open_version
+from corpuskit.versions import Side, Version, open_version
 from trainer.config import ModelConfig
 from trainer.data import SMALLEST_DEVIATION, Normaliser, check_fit, load
 
@@ -126,6 +126,29 @@ def test_a_packed_pair_is_the_versions(version: Version) -> None:
     np.testing.assert_array_equal(batch.durations[0].numpy(), version.durations(pairs[2]))
     assert int(batch.source_speaker[0]) == version.speakers.index("N")
     assert int(batch.target_speaker[0]) == version.speakers.index("C")
+
+
+def test_a_recording_in_several_pairs_is_read_once(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    features = Version.features
+
+    def counted(self: Version, side: Side) -> Features:
+        read.append(side.recording)
+        return features(self, side)
+
+    monkeypatch.setattr(Version, "features", counted)
+    pairs = version.split("train")
+    normaliser = Normaliser(version.statistics, version.settings.features.energy_gate)
+
+    data = load(version, [*pairs, *pairs], normaliser, version.speakers, CPU)
+
+    sides = [each.recording for pair in pairs for each in (pair.source, pair.target)]
+    assert sorted(read) == sorted(sides)
+    once, again = (data.packed.gather([number]) for number in (1, len(pairs) + 1))
+    for name in ("mel", "pitch", "energy", "target_mel", "target_pitch", "target_energy"):
+        assert torch.equal(getattr(once, name), getattr(again, name))
 
 
 def test_a_speaker_without_a_row_is_named(version: Version) -> None:

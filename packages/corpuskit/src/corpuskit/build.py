@@ -170,7 +170,7 @@ def _made(
     yield from (Note(text=text, serious=serious) for text, serious in remarks(given))
     hands = given.by_hand
     segmented: dict[str, Segmented] = {}
-    unmeasured = yield from _segment_known(request, wanted, hands, segmented, jobs)
+    unmeasured = yield from _segment_known(request, wanted, hands, segmented)
     if request.dry_run:
         yield Planned(
             candidates=len(wanted),
@@ -181,7 +181,7 @@ def _made(
     remove_leftovers(request.workspace / "versions")
     measured = yield from _measure(request, unmeasured, hands, segmented, jobs)
 
-    aligned, reasons = yield from _align(request, wanted, segmented, jobs)
+    aligned, reasons = yield from _align(request, wanted, segmented)
     recordings = states_of_recordings(scanned, wanted, segmented, aligned, reasons, settings)
     if request.strict:
         check_strict(recordings, reasons)
@@ -201,7 +201,6 @@ def _segment_known(
     wanted: Sequence[Candidate],
     hands: Mapping[str, HandTiers],
     segmented: dict[str, Segmented],
-    jobs: int,
 ) -> Generator[Event, None, list[Found]]:
     """Segment what the index knows and the store holds whole; return the other recordings."""
     found_by_id = involved(wanted)
@@ -209,7 +208,7 @@ def _segment_known(
     index = _index(request)
     known = functools.partial(_segment, index, Store(request.workspace), request.settings, hands)
     unmeasured = []
-    for found, outcome in zip(todo, engine.threads(known, todo, jobs), strict=True):
+    for found, outcome in zip(todo, map(known, todo), strict=True):
         if outcome is None:
             unmeasured.append(found)
         else:
@@ -354,14 +353,13 @@ def _align(
     request: Request,
     wanted: Sequence[Candidate],
     segmented: Mapping[str, Segmented],
-    jobs: int,
 ) -> Generator[Event, None, tuple[dict[str, Aligned], dict[str, str]]]:
     """Align every candidate pair; return those that can be used and why the others cannot."""
     aligned: dict[str, Aligned] = {}
     reasons: dict[str, str] = {}
     task = functools.partial(align_pair, segmented, Store(request.workspace), request.settings)
     for done, (candidate, outcome) in enumerate(
-        zip(wanted, engine.threads(task, wanted, jobs), strict=True), start=1
+        zip(wanted, map(task, wanted), strict=True), start=1
     ):
         if isinstance(outcome, str):
             reasons[candidate.id] = outcome

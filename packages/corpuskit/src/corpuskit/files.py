@@ -122,7 +122,6 @@ def write_parts(path: Path, parts: Iterable[bytes]) -> str:
                     held.clear()
             hasher.update(held)
             _write(descriptor, held)
-            _sync(descriptor)
         finally:
             os.close(descriptor)
     return hasher.hexdigest()

@@ -32,7 +32,7 @@ from corpuskit.columns import Columns, Gathered, gathered
 from corpuskit.config import DatasetConfig, check_name, family_of, from_mapping, to_mapping
 from corpuskit.errors import BadVersion, CorpuskitError, unknown
 from corpuskit.features import Features
-from corpuskit.files import canonical, publish_folder, temporary_folder, write_file, write_parts
+from corpuskit.files import canonical, fill_file, publish_folder, temporary_folder, write_parts
 from corpuskit.inventory import DiskUse, Inventory, use_of
 from corpuskit.objects import Store, tensors_of
 from corpuskit.rows import (
@@ -292,9 +292,10 @@ def write_version(
         digests = {name: write_parts(folder / name, parts) for name, parts in contents.items()}
         complete = {**description, "files": digests}
         complete["digest"] = own_digest(complete)
-        write_file(folder / "version.json", written(complete))
+        fill_file(folder / "version.json", written(complete))
         final = versions / str(description["name"])
-        publish_folder(folder, final)
+        # Synced together: the first sync brings most of the others' data to the disk as well.
+        publish_folder(folder, final, sync_files=True)
     return final
 
 

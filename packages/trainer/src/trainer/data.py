@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from corpuskit.config import DatasetConfig
     from corpuskit.statistics import SideStatistics, Statistics
-    from corpuskit.versions import Pair, Version
+    from corpuskit.versions import Pair, Side, Version
     from trainer.batches import PackedSet, PairArrays
     from trainer.config import ModelConfig
 
@@ -27,6 +28,8 @@ __all__ = ["Frames", "Normaliser", "SplitData", "Splits", "check_fit", "load", "
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 # A standard deviation below this is a band that never changes (digital silence, say): dividing by
 # it would turn another recording's dither into the loudest thing the model hears.
@@ -197,14 +200,20 @@ def load(
     rows = {name: index for index, name in enumerate(speakers)}
     reduction = version.settings.align.reduction
     arrays, found, drift = [], list[tuple[str, str]](), preflight.Drift()
+    sources, targets = [p.source for p in pairs], [p.target for p in pairs]
+    read = _Once(version.features, [*sources, *targets])
+    normalised = _Once(normaliser.source, sources), _Once(normaliser.target, targets)
     for pair in pairs:
-        source, target = version.features(pair.source), version.features(pair.target)
+        source, target = read.of(pair.source), read.of(pair.target)
         durations = version.durations(pair)
         faults = preflight.faults(pair, source, target, durations, reduction, search=search)
         found += [(pair.id, fault) for fault in faults]
         if found:
             continue  # only to name them all
-        frames = normaliser.source(source), normaliser.target(target)
+        frames = (
+            normalised[0].of(pair.source, source),
+            normalised[1].of(pair.target, target),
+        )
         drift.add("source", vars(frames[0]))
         drift.add("target", vars(frames[1]))
         arrays.append(_arrays(pair, *frames, durations, rows))
@@ -214,6 +223,30 @@ def load(
         packed=PackedSet.build(arrays, reduction=reduction, device=device),
         notes=tuple(drift.notes()),
     )
+
+
+class _Once(Generic[In, Out]):
+    """Makes what is wanted of a recording once, and holds it until its last pair has it.
+
+    In many-to-many corpora a recording stands in several pairs: its object is read and checked
+    once, and all its pairs share the arrays.
+    """
+
+    def __init__(self, make: Callable[[In], Out], wanted: Iterable[Side]) -> None:
+        self._make = make
+        self._left = Counter((side.object, side.frames) for side in wanted)
+        self._held: dict[tuple[str, tuple[int, int]], Out] = {}
+
+    def of(self, side: Side, given: In | None = None) -> Out:
+        """Return what is made of `given`, or of the side itself."""
+        key = (side.object, side.frames)
+        self._left[key] -= 1
+        found = self._held.pop(key, None)
+        if found is None:
+            found = self._make(cast("In", side if given is None else given))
+        if self._left[key]:
+            self._held[key] = found
+        return found
 
 
 def _arrays(
