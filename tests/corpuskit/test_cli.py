@@ -433,7 +433,7 @@ def test_a_disk_that_refuses_is_told_in_one_line(
     line = in_one_line(corpuskit("build", "N2C", "--jobs", "1"))
 
     assert line.startswith("error: cannot write workspace/objects/")
-    assert f": {os.strerror(number)}; free some space or choose another --workspace" in line
+    assert f": {os.strerror(number)}; free some space or write to another place" in line
     assert litter(here) == []
     assert corpuskit("list").out == "0 dataset versions in workspace.\n"
 
@@ -453,7 +453,7 @@ def test_a_file_size_limit_is_a_full_disk(here: Path) -> None:
     said = ended(started("build", "N2C", "--jobs", 1, preexec_fn=limit))
 
     assert in_one_line(said).endswith(
-        ": File too large; free some space or choose another --workspace; "
+        ": File too large; free some space or write to another place; "
         "what was whole before still is"
     )
     assert litter(here) == []

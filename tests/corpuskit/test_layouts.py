@@ -170,8 +170,12 @@ def test_a_dangling_link_is_found_and_left_to_the_decoder(tmp_path: Path) -> Non
     assert ids(scanned(tmp_path)) == ["N/a"]
 
 
-@pytest.mark.parametrize("what", ["nothing", "file"])
-def test_a_missing_folder_is_named_and_the_others_are_read(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "told"), [("nothing", "does not exist"), ("file", "is not a folder")]
+)
+def test_a_missing_folder_is_named_and_the_others_are_read(
+    tmp_path: Path, what: str, told: str
+) -> None:
     touch(tmp_path, "target/a.wav")
     if what == "file":
         touch(tmp_path, "source")
@@ -179,7 +183,7 @@ def test_a_missing_folder_is_named_and_the_others_are_read(tmp_path: Path, what:
     found = scanned(tmp_path, N="source", C="target")
 
     assert ids(found) == ["C/a"]
-    assert found.warnings == (f"speaker N: folder {tmp_path / 'source'} does not exist",)
+    assert found.warnings == (f"speaker N: folder {tmp_path / 'source'} {told}",)
 
 
 def test_a_folder_that_cannot_be_read_is_named(

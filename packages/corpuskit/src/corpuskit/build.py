@@ -291,7 +291,7 @@ def _measure(
     for folder in (request.workspace / "index", *Store(request.workspace).folders()):
         remove_leftovers(folder)
     measured = 0
-    settings, store = request.settings, Store(request.workspace.absolute())
+    settings, store = request.settings, Store(_workspace(request))
     order = sorted(unmeasured, key=lambda found: -_size(found.path))
     stamps = [stamp_of(found.path) for found in order]
     index = _index(request)
@@ -319,6 +319,12 @@ def _measure(
 def _measure_found(found: Found, *, store: Store, settings: DatasetConfig) -> tuple[Facts, bool]:
     features = for_voice(settings.features, found.f0_range)
     return measure(found.path, store, settings.audio, features, found.clip)
+
+
+def _workspace(request: Request) -> Path:
+    """Return the workspace as workers find it, whatever folder they were started in."""
+    elsewhere = request.backend in engine.CLUSTERS
+    return request.workspace.absolute() if elsewhere else request.workspace
 
 
 def _cluster(request: Request) -> engine.Cluster:

@@ -76,7 +76,7 @@ def _explained(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise CorpuskitError(
             f"cannot write {path}: {reason}",
-            "free some space or choose another --workspace; what was whole before still is",
+            "free some space or write to another place; what was whole before still is",
         ) from error
 
 

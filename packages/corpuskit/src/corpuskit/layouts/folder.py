@@ -9,7 +9,7 @@ from pathlib import Path
 
 from corpuskit.config import CorpusConfig
 from corpuskit.layouts.found import Found, Scan
-from corpuskit.layouts.listing import audio_files, is_folder, readable, stem_of
+from corpuskit.layouts.listing import absence, audio_files, is_folder, readable, stem_of
 
 __all__ = ["scan"]
 
@@ -23,7 +23,7 @@ def scan(name: str, corpus: CorpusConfig) -> Scan:
         folder = corpus.speakers[speaker]
         top = Path(corpus.root) / folder
         if not is_folder(top):
-            warnings.append(f"speaker {speaker}: folder {top} does not exist")
+            warnings.append(f"speaker {speaker}: folder {top} {absence(top)}")
             continue
         recordings.extend(_speaker_recordings(name, corpus, speaker, top, warnings))
     return Scan(recordings=tuple(recordings), warnings=tuple(warnings))

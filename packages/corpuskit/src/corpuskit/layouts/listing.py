@@ -9,7 +9,7 @@ from pathlib import Path
 
 from corpuskit.audio import EXTENSIONS
 
-__all__ = ["audio_files", "folders", "is_folder", "locate", "readable", "stem_of"]
+__all__ = ["absence", "audio_files", "folders", "is_folder", "locate", "readable", "stem_of"]
 
 
 def stem_of(path: Path) -> str:
@@ -47,6 +47,17 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # below a folder that is closed to us
         return False
+
+
+def absence(path: Path) -> str:
+    """Say why `path` is no folder to be read: "does not exist", or what the system answers."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "is not a folder"
 
 
 def locate(root: Path, fits: Callable[[Path], bool], depth: int = 2) -> Path | None:
