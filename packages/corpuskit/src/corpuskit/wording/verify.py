@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from corpuskit.rebuild import Rebuilt
 from corpuskit.tables import counted
 from corpuskit.verify import Checked, Problem
 
-__all__ = ["checked", "problem"]
+__all__ = ["checked", "made_again", "problem"]
 
 
 def problem(found: Problem, shown: int = 10) -> str:
@@ -40,4 +41,12 @@ def checked(name: str, counts: Checked | None, problems: int) -> str:
     return (
         f"Dataset {name} is whole: {counted(counts.objects, 'object')} and "
         f"{counted(counts.recordings, 'recording')} are what they were."
+    )
+
+
+def made_again(found: Rebuilt) -> str:
+    """Say how much was measured and aligned again."""
+    return (
+        f"Measured again from the audio: {counted(found.recordings, 'recording')}; segmented and "
+        f"aligned again: {found.pairs:,} of {counted(found.of_pairs, 'pair')}."
     )
