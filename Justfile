@@ -51,3 +51,7 @@ bench *ARGS: setup
 # Measure how commands grow with the number of pairs
 scale *ARGS: setup
     {{bin}}/python bench/scale.py {{ARGS}}
+
+# Measure training steps against the loop people write
+bench-train *ARGS: setup
+    {{bin}}/python bench/train.py {{ARGS}}

@@ -45,7 +45,7 @@ from trainer.packing import (
 )
 from trainer.prosody import Draw, PhraseProsody
 
-__all__ = ["FS2VC", "Batch", "Draw", "Generated", "Inputs", "Outputs", "whole_durations"]
+__all__ = ["FS2VC", "Batch", "Draw", "Generated", "Inputs", "Outputs", "gap_of", "whole_durations"]
 
 DURATION_KERNEL = 3  # reduced frames
 EMBEDDING_KERNEL = 3  # reduced frames, of pitch and energy
@@ -92,7 +92,7 @@ class FS2VC(nn.Module):
     def __init__(self, config: ModelConfig, speakers: int) -> None:
         super().__init__()
         self.config = config
-        self.gap = _gap(config)
+        self.gap = gap_of(config)
         stacked = config.reduction * config.mels
         self.mel_in = nn.Linear(stacked, config.width)
         self.source_speakers = _speakers(speakers, config.width)
@@ -372,7 +372,7 @@ def _predictor(
     )
 
 
-def _gap(config: ModelConfig) -> int:
+def gap_of(config: ModelConfig) -> int:
     """Return the reduced frames between packed utterances: half the widest kernel."""
     reduced = (config.conv_kernel, config.pitch_kernel, config.energy_kernel)
     halves = [kernel // 2 for kernel in (*reduced, DURATION_KERNEL, EMBEDDING_KERNEL)]
