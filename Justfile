@@ -55,3 +55,7 @@ scale *ARGS: setup
 # Measure training steps against the loop people write
 bench-train *ARGS: setup
     {{bin}}/python bench/train.py {{ARGS}}
+
+# Measure conversion, stage by stage and as a whole
+bench-convert *ARGS: setup
+    {{bin}}/python bench/convert.py {{ARGS}}

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -39,10 +39,18 @@ if TYPE_CHECKING:
     from trainer.prosody import Draw
     from trainer.runs import Run
 
-__all__ = ["Converted", "Converter", "phrases_of", "targets_by_source", "usable_features"]
+__all__ = [
+    "Converted",
+    "Converter",
+    "Measured",
+    "phrases_of",
+    "targets_by_source",
+    "usable_features",
+]
 
 Float32 = npt.NDArray[np.float32]
 Span = tuple[int, int]
+Measured = tuple[Features, tuple[Span, ...]]  # kept frames, and the silent spans among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,28 +158,53 @@ class Converter:
             temperature is given to a model that draws nothing.
         """
         began = time.perf_counter()
-        source, target = self.direction(source, target)
+        source, target = self.agreed(source, target, draw)
+        name = str(recording) if isinstance(recording, Path) else "the recording"
+        (mel,) = self.mels([self.measured(recording, source)], source, target, draw)
+        return self.sounding(name, mel, (source, target), began)
+
+    def agreed(self, source: str | None, target: str | None, draw: Draw | None) -> tuple[str, str]:
+        """Return the speakers to convert between; the errors of `convert` that no recording has."""
         if draw is not None and draw.temperature and self.model.prosody is None:
             raise BadSetting(
                 f"{self.label} draws no prosody, so a temperature means nothing to it",
                 "leave --temperature out, or use a model with model.prosody = wgmm",
             )
+        return self.direction(source, target)
+
+    def measured(self, recording: Path | Sound, source: str) -> Measured:
+        """Decode and measure a recording of `source`.
+
+        Raises
+        ------
+        BadAudio
+            It cannot be used; the message names it and says why.
+        """
         name = str(recording) if isinstance(recording, Path) else "the recording"
         try:
             sound = decode(recording) if isinstance(recording, Path) else recording
-            features, silences = usable_features(sound, self.settings, self.f0_ranges.get(source))
+            return usable_features(sound, self.settings, self.f0_ranges.get(source))
         except BadAudio as error:
             raise BadAudio(f"{name} {error.problem}", error.remedy or _REMEDY) from None
-        mel = self.mel(features, source, target, silences, draw)
+
+    def sounding(
+        self, name: str, mel: Float32, between: tuple[str, str], began: float
+    ) -> Converted:
+        """Turn the mel made of recording `name` into sound; its work began at `began`.
+
+        Raises
+        ------
+        BadRun
+            There is nothing to hear.
+        """
         if len(mel) < 2:
             raise BadRun(f"{self.label} made no speech of {name}", "train it longer")
-        samples = self.vocoder(mel)
         return Converted(
-            samples=samples,
+            samples=self.vocoder(mel),
             rate=self.settings.audio.rate,
             mel=mel,
-            source=source,
-            target=target,
+            source=between[0],
+            target=between[1],
             took=time.perf_counter() - began,
         )
 
@@ -211,33 +244,63 @@ class Converter:
         BadRun
             The model gives values that are no numbers.
         """
-        import torch
-
-        frames = self.normaliser.source(features).whole(self.settings.align.reduction)
-        with torch.inference_mode():
-            made = self.model.generate(self._inputs(frames, source, target, silences), draw)
-        length = int(made.lengths[0]) * self.settings.align.reduction
-        mel = self.normaliser.target_mel(made.mel[0, :length].float().cpu().numpy())
-        if not np.isfinite(mel).all():
-            raise BadRun(f"{self.label} gives values that are no numbers", "use another checkpoint")
+        (mel,) = self.mels([(features, tuple(silences))], source, target, draw)
         return mel
 
-    def _inputs(self, frames: Frames, source: str, target: str, silences: Sequence[Span]) -> Inputs:
+    def mels(
+        self,
+        recordings: Sequence[Measured],
+        source: str,
+        target: str,
+        draw: Draw | None = None,
+    ) -> list[Float32]:
+        """Convert the kept frames of recordings in one batch; each as `mel` would alone."""
         import torch
+
+        reduction = self.settings.align.reduction
+        frames = [self.normaliser.source(kept).whole(reduction) for kept, _ in recordings]
+        silences = [spans for _, spans in recordings]
+        with torch.inference_mode():
+            made = self.model.generate(self._inputs(frames, source, target, silences), draw)
+        found = []
+        for mel, length in zip(made.mel.cpu().numpy(), made.lengths.tolist(), strict=True):
+            found.append(self.normaliser.target_mel(mel[: length * reduction]))
+            if not np.isfinite(found[-1]).all():
+                problem = f"{self.label} gives values that are no numbers"
+                raise BadRun(problem, "use another checkpoint")
+        return found
+
+    def _inputs(
+        self,
+        frames: Sequence[Frames],
+        source: str,
+        target: str,
+        silences: Sequence[Sequence[Span]],
+    ) -> Inputs:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
 
         from trainer.batches import Inputs
 
-        def row(name: str) -> torch.Tensor:
-            return torch.tensor([self.speakers.index(name)])
+        def rows(name: str) -> torch.Tensor:
+            return torch.full((len(frames),), self.speakers.index(name))
 
+        def padded(values: Iterable[npt.NDArray[Any]]) -> torch.Tensor:
+            return pad_sequence([torch.from_numpy(each) for each in values], batch_first=True)
+
+        lengths = [len(each.pitch) for each in frames]
+        phrases = [
+            np.array(phrases_of(spans, length, self.settings))
+            for spans, length in zip(silences, lengths, strict=True)
+        ]
         return Inputs(
-            mel=torch.from_numpy(frames.mel)[None],
-            pitch=torch.from_numpy(frames.pitch)[None],
-            energy=torch.from_numpy(frames.energy)[None],
-            lengths=torch.tensor([len(frames.pitch) // self.settings.align.reduction]),
-            source_speaker=row(source),
-            target_speaker=row(target),
-            phrases=torch.tensor([phrases_of(silences, len(frames.pitch), self.settings)]),
+            mel=padded(each.mel for each in frames),
+            pitch=padded(each.pitch for each in frames),
+            energy=padded(each.energy for each in frames),
+            lengths=torch.tensor(lengths) // self.settings.align.reduction,
+            source_speaker=rows(source),
+            target_speaker=rows(target),
+            phrases=padded(phrases),
         ).to(self.device)
 
 
@@ -266,7 +329,7 @@ def phrases_of(silences: Sequence[Span], frames: int, settings: DatasetConfig) -
 
 def usable_features(
     sound: Sound, settings: DatasetConfig, f0_range: tuple[float, float] | None = None
-) -> tuple[Features, tuple[Span, ...]]:
+) -> Measured:
     """Measure a recording and keep what a build with `settings` would keep of it.
 
     `f0_range` (Hz) is where the speaker's F0 was searched; None: where the settings say.

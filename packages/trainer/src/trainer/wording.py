@@ -10,6 +10,8 @@ from corpuskit.tables import length, table
 from trainer.runs import Run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainer.convert import Converted
     from trainer.loop import Ended
     from trainer.scores import Evaluation
@@ -191,9 +193,12 @@ def evaluated(evaluation: Evaluation) -> str:
     )
 
 
-def converted(result: Converted, name: str) -> str:
-    """Close a conversion in one sentence."""
+def converted(done: Sequence[tuple[Path, Converted]], out: Path, took: float) -> str:
+    """Close conversions that took some seconds in all in one sentence."""
+    first = done[0][1]
+    seconds = sum(result.seconds for _, result in done)
+    many = f"{counted(len(done), 'recording')} in {out}" if len(done) > 1 else str(done[0][0])
     return (
-        f"Converted {result.source} -> {result.target}: {name}, {result.seconds:.2f} s of speech "
-        f"in {result.took:.2f} s ({result.speed:.1f}x real time)."
+        f"Converted {first.source} -> {first.target}: {many}, {seconds:.2f} s of speech "
+        f"in {took:.2f} s ({seconds / max(took, 1e-9):.1f}x real time)."
     )
