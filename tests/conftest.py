@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, settings
 
 from synthetic import PairCorpus, write_pair_corpus
 
+# As many tests run at once as there are cores: more threads than that wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No deadlines in property tests: the machines that run them differ.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("here")

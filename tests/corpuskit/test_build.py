@@ -242,9 +242,11 @@ def test_whatever_is_bad_the_rest_is_built_and_everything_is_counted(
     place = tmp_path_factory.mktemp("bad")
     with_and_without(spoken, place, kinds)
 
-    version = built(place / "w", settings(place / "all"), **means).version
+    whole = ("split.dev=0", "split.eval=0")  # splits are drawn from the bad ones as well
 
-    good = built(place / "v", settings(place / "good")).version
+    version = built(place / "w", settings(place / "all", *whole), **means).version
+
+    good = built(place / "v", settings(place / "good", *whole)).version
     assert version.fingerprint == good.fingerprint  # as if the bad ones had never been there
     bad = {number for number, both in kinds.items() if any(both)}
     sentences = [pair.sentence for pair in version.pairs]
@@ -252,6 +254,20 @@ def test_whatever_is_bad_the_rest_is_built_and_everything_is_counted(
     each_has_one_state(version, place / "all")
     each_reason_names_it(version, kinds)
     assert problems(version) == []
+
+
+def test_a_pair_that_is_set_aside_moves_no_other_to_another_split(
+    corpus: PairCorpus, tmp_path: Path
+) -> None:
+    before = built(tmp_path / "w", settings(corpus.root)).version
+    held_out = next(pair for pair in before.pairs if pair.split == "dev")
+    (corpus.root / "source" / f"{held_out.sentence}.wav").write_bytes(b"")
+
+    after = built(tmp_path / "w", settings(corpus.root), "N2C_2").version
+
+    assert {p.id: p.split for p in after.pairs} == {
+        p.id: p.split for p in before.pairs if p.id != held_out.id
+    }
 
 
 # ------------------------------------------------------------------------------ frozen

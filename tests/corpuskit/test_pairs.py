@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -148,26 +149,40 @@ def test_the_draw_is_the_same_in_every_release() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("share", "total", "count"),
-    [
-        (0.1, 30, 3),
-        (0.1, 31, 4),
-        (0.07, 100, 7),  # 0.07 * 100 is 7.000000000000001
-        (0.29, 100, 29),  # and 0.29 * 100 is 28.999999999999996
-        (0.05, 3, 1),
-        (1e-09, 50, 1),
-        (0.0, 50, 0),
-    ],
-)
-def test_a_share_is_counted_as_written_and_rounded_up(share: float, total: int, count: int) -> None:
-    names = [f"s{k}" for k in range(total)]
+@given(st.sets(names, min_size=4, max_size=60), st.sets(names, max_size=40))
+def test_with_shares_more_sentences_move_nobody(few: set[str], more: set[str]) -> None:
+    shares = SplitConfig(dev=0.25, eval=0.15)
+    drawn = {"eval": sum(share(s) < 0.15 for s in few), "dev": sum(share(s) >= 0.75 for s in few)}
+    assume(all(drawn.values()) and sum(drawn.values()) < len(few))
 
-    by_dev = split_sentences(names, SplitConfig(dev=share, eval=0))
-    by_eval = split_sentences(names, SplitConfig(dev=0, eval=share))
+    before, after = split_sentences(few, shares), split_sentences(few | more, shares)
 
-    assert list(by_dev.values()).count("dev") == count
-    assert list(by_eval.values()).count("eval") == count
+    assert before.items() <= after.items()
+    assert Counter(before.values()) == Counter(train=len(few) - sum(drawn.values()), **drawn)
+
+
+def share(sentence: str) -> float:
+    """Where a sentence lies between 0 and 1."""
+    digest = hashlib.sha256(f"split/{sentence}".encode()).hexdigest()
+    return int(digest[:13], 16) / 16**13
+
+
+def test_shares_of_many_sentences_are_about_what_was_asked_for() -> None:
+    splits = Counter(
+        split_sentences((f"s{k}" for k in range(10_000)), SplitConfig(dev=0.1, eval=0.05)).values()
+    )
+
+    assert splits["dev"] == pytest.approx(1000, abs=90)  # three standard deviations
+    assert splits["eval"] == pytest.approx(500, abs=65)
+
+
+@pytest.mark.parametrize("total", [3, 8, 50])
+def test_a_share_holds_out_one_sentence_at_least(total: int) -> None:
+    few = SplitConfig(dev=1e-9, eval=1e-9)
+
+    splits = Counter(split_sentences((f"s{k}" for k in range(total)), few).values())
+
+    assert splits == {"train": total - 2, "dev": 1, "eval": 1}
 
 
 def test_counts_of_nothing_leave_all_for_training() -> None:
@@ -183,5 +198,5 @@ def test_a_draw_that_leaves_nothing_to_train_on_is_refused(
     with pytest.raises(BadSetting) as caught:
         split_sentences([f"s{k}" for k in range(total)], SplitConfig(dev=dev, eval=held_out))
 
-    assert f"there are {total} usable sentences" in caught.value.problem
+    assert f"there are {total} sentences" in caught.value.problem
     assert "--set split.dev=N" in caught.value.remedy

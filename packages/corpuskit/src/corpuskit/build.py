@@ -386,7 +386,7 @@ def _finish(
     measured: int,
 ) -> Iterator[Event]:
     settings = request.settings
-    splits = split_sentences((c.sentence for c in wanted if c.id in aligned), settings.split)
+    splits = split_sentences((candidate.sentence for candidate in wanted), settings.split)
     pairs, durations = _assemble(wanted, aligned, splits)
     aside = [SetAside(pair=name, reason=reasons[name]) for name in sorted(reasons)]
     print_ = fingerprint(settings, recordings, pairs, durations, tiers)

@@ -1,16 +1,14 @@
 """Which recordings belong together, and which sentences are held out.
 
 A pair is two recordings of one sentence by two speakers. A split is drawn by sentence
-from a stable hash of its id: whatever the version, the family or the voices, a sentence
-keeps its place in the order, and adding recordings moves others only at the margin that
-keeps the counts.
+from a stable hash of its id, whichever voices say it, from all candidate pairs: what a
+threshold sets aside moves no other sentence, and where splits are shares nothing does.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -63,15 +61,13 @@ def _matches(source: Mapping[str, Found], target: Mapping[str, Found]) -> Iterab
         yield Candidate(source=source[sentence], target=target[sentence])
 
 
-def _rank(sentence: str) -> bytes:
-    return hashlib.sha256(f"split/{sentence}".encode()).digest()
-
-
 def split_sentences(sentences: Iterable[str], settings: SplitConfig) -> dict[str, str]:
     """Assign every sentence to "train", "dev" or "eval".
 
-    Sentences are ordered by a hash of their id; eval is taken from one end and dev from
-    the other, so that no sentence ever moves between the two.
+    Each sentence has a place between 0 and 1, a hash of its id; eval is taken from the lower end,
+    dev from the upper one. A share takes those whose place lies within it: what else there is
+    moves nothing. A count takes that many: as sentences come or go, others move at its margin,
+    never from dev to eval. A share above 0 takes at least one sentence.
 
     Raises
     ------
@@ -79,12 +75,13 @@ def split_sentences(sentences: Iterable[str], settings: SplitConfig) -> dict[str
         Nothing would be left to train on.
 
     """
-    order = sorted(set(sentences), key=_rank)
-    dev, held_out = _count(settings.dev, len(order)), _count(settings.eval, len(order))
+    order = sorted(set(sentences), key=_place)
+    held_out = _below([_place(each) for each in order], settings.eval)
+    dev = _below([ONE - 1 - _place(each) for each in reversed(order)], settings.dev)
     if dev + held_out >= len(order):
         raise BadSetting(
             f"split.dev = {settings.dev} and split.eval = {settings.eval} leave nothing to train "
-            f"on: there are {len(order)} usable sentences",
+            f"on: there are {len(order)} sentences",
             "lower them with --set split.dev=N --set split.eval=N",
         )
     splits = dict.fromkeys(order, "train")
@@ -93,7 +90,16 @@ def split_sentences(sentences: Iterable[str], settings: SplitConfig) -> dict[str
     return splits
 
 
-def _count(wanted: int | float, total: int) -> int:
-    """Turn a count or a share into a count; a share above 0 gives at least one sentence."""
-    # As written: 0.07 of 100 is 7, though the product of the two floats is a little more.
-    return wanted if isinstance(wanted, int) else math.ceil(Fraction(str(wanted)) * total)
+ONE = 1 << 256  # places are whole numbers below this, so that no rounding decides
+
+
+def _place(sentence: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"split/{sentence}".encode()).digest())
+
+
+def _below(places: Sequence[int], wanted: int | float) -> int:
+    """Return how many of ascending `places` a count or share takes."""
+    if isinstance(wanted, int) or not wanted:
+        return int(wanted)
+    within = Fraction(str(wanted)) * ONE  # as written: 0.1 is a tenth
+    return max(1, sum(place < within for place in places))

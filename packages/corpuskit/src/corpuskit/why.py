@@ -109,7 +109,8 @@ def explain(
             if can_measure:
                 yield from _measure(before, pairs, change)
             found.append((change, (yield from _applied(pairs, change, names, unexamined, jobs))))
-    yield _explained(before, after, (base, final), changes, found, unexamined)
+    ends = (base, final)
+    yield _explained(before, after, ends, changes, found, unexamined, pairs.candidates)
 
 
 # ---------------------------------------------------------------------- causes
@@ -258,6 +259,7 @@ def _explained(
     changes: Sequence[_Change],
     found: Sequence[tuple[_Change, Outcomes]],
     unexamined: Mapping[str, str],
+    candidates: tuple[frozenset[str], frozenset[str]],
 ) -> Why:
     splits = [{p.id: p.split for p in version.pairs} for version in (before, after)]
     base, final = ends
@@ -267,7 +269,7 @@ def _explained(
     causes = []
     for change in changes:
         outcomes = next((each for own, each in found if own is change), None)
-        cause = _cause(change, outcomes, base, known, splits[0], unexamined)
+        cause = _cause(change, outcomes, base, known, splits[0], candidates)
         if cause.name != "code" or cause.pairs:
             causes.append(cause)
     shares = [cause.effects for cause in causes if cause.effects is not None]
@@ -291,15 +293,13 @@ def _cause(
     base: Outcomes,
     known: Sequence[str],
     before: Mapping[str, str],
-    unexamined: Mapping[str, str],
+    candidates: tuple[frozenset[str], frozenset[str]],
 ) -> Cause:
     name, told, world = change.name, change.told, change.world
     if world is None or outcomes is None:
         return Cause(name=name, told=told, effects=None, problem=change.problem)
     used = {pair: each for pair, each in outcomes.items() if each is not None}
-    # Which sentences are used decides where the splits lie: A's own for the unexamined.
-    kept = {pair: base[pair] for pair in unexamined}
-    sentences = [each.sentence for each in {**used, **kept}.values() if each is not None]
+    sentences = [pair.partition("/")[2] for pair in candidates[world.selection]]
     try:
         places = split_sentences(sentences, world.settings.split)
     except BadSetting as error:

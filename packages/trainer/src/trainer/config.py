@@ -80,6 +80,7 @@ class ModelConfig:
     prosody_global_components: int = 10  # of an utterance's
     prosody_weight: float = 0.02  # of the phrases' likelihood in the loss
     prosody_global_weight: float = 0.02  # of the utterances'
+    target_speaker: Literal["decoder", "variance"] = "decoder"  # where its voice enters first
     detach_pitch: bool = True  # the pitch predictor's loss does not reach the encoder
     detach_energy: bool = False
     detach_duration: bool = False

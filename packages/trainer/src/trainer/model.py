@@ -131,12 +131,13 @@ class FS2VC(nn.Module):
             assert phrases is not None
             said = self.prosody(encoded, spoken, batch.phrases, mel_truth, phrases)
             encoded = encoded + said.added
-        log_duration = self.variance.log_durations(encoded, source)
+        voice = self._voice(batch)
+        log_duration = self.variance.log_durations(encoded, source, voice)
         given = _prosody(batch.pitch, batch.energy, source, r)
         durations = aligned.durations if aligned else batch.durations
         over = stretch(durations, source, target)
         anew = phrases if self.config.pitch_ar == "phrase" else None
-        mixed, found = self.variance(encoded, given, over, truth, anew)
+        mixed, found = self.variance(encoded, given, over, truth, anew, voice)
         mel, postnet = self._decode(mixed, batch.target_speaker, target)
         return Outputs(
             mel=unstack(_set_out(mel, target), r),
@@ -169,7 +170,9 @@ class FS2VC(nn.Module):
             assert inputs.phrases is not None
             drawn = self.prosody.predict(encoded, spoken, inputs.phrases, draw)
             encoded = encoded + self.prosody.spread(drawn, spoken)
-        log_duration = _set_out(self.variance.log_durations(encoded, source), source).squeeze(-1)
+        voice = self._voice(inputs)
+        log_duration = self.variance.log_durations(encoded, source, voice)
+        log_duration = _set_out(log_duration, source).squeeze(-1)
         durations = whole_durations(log_duration, source.valid)
         lengths = durations.sum(1)
         target = self._lay(lengths, int(lengths.max()), None)
@@ -179,7 +182,7 @@ class FS2VC(nn.Module):
         if self.config.pitch_ar == "phrase" and inputs.phrases is not None:
             phrases = pieces(stretched_pieces(inputs.phrases, durations, source.valid), target)
         mixed, found = self.variance(
-            encoded, given, stretch(durations, source, target), None, phrases
+            encoded, given, stretch(durations, source, target), None, phrases, voice
         )
         _, postnet = self._decode(mixed, inputs.target_speaker, target)
         return Generated(
@@ -189,6 +192,12 @@ class FS2VC(nn.Module):
             energy=_set_out(found.energy, target).flatten(1).float(),
             durations=durations,
         )
+
+    def _voice(self, inputs: Inputs) -> Tensor | None:
+        """Return the target voices (B, width) the variance converter is told, if it is."""
+        if self.config.target_speaker == "decoder":
+            return None
+        return self.target_speakers(inputs.target_speaker)  # type: ignore[no-any-return]
 
     def _spoken(self, inputs: Inputs, source: Packing) -> Packing:
         """See the source as its phrases."""
@@ -241,9 +250,13 @@ class Variance(nn.Module):
             config, config.energy_layers, config.energy_kernel, detach=config.detach_energy
         )
 
-    def log_durations(self, encoded: Tensor, source: Packing) -> Tensor:
-        """Predict log(d + 1) of each row of `encoded` (Ms, width): (Ms, 1)."""
+    def log_durations(
+        self, encoded: Tensor, source: Packing, voice: Tensor | None = None
+    ) -> Tensor:
+        """Predict log(d + 1), (Ms, 1), of `encoded` (Ms, width) said in `voice` (B, width)."""
         x = encoded.detach() if self.detach_duration else encoded
+        if voice is not None:
+            x = x + take(voice, source.utterance)
         return self.duration(x, source.real)  # type: ignore[no-any-return]
 
     def forward(
@@ -253,17 +266,20 @@ class Variance(nn.Module):
         over: Stretch,
         truth: Prosody | None = None,
         phrases: Packing | None = None,
+        voice: Tensor | None = None,
     ) -> tuple[Tensor, Prosody]:
         """Stretch `encoded` (Ms, width) over the target's frames and add the target's prosody.
 
         `given` is the source's prosody, (Ms, r) each; `truth` the target's, (Mt, r) each: without
         it the predicted values are used. `phrases` are the target's, where pitch starts anew in
-        each. Returns (Mt, width) and the predictions.
+        each; `voice` (B, width) is the target's, where the predictors are told it. Returns
+        (Mt, width) and the predictions.
         """
         expanded = over(encoded)
         pitch, energy = truth or (None, None)
-        pitch_added, found_pitch = self.pitch(expanded, given.pitch, over, pitch, phrases)
-        energy_added, found_energy = self.energy(expanded, given.energy, over, energy)
+        told = None if voice is None else take(voice, over.target.utterance)
+        pitch_added, found_pitch = self.pitch(expanded, given.pitch, over, pitch, phrases, told)
+        energy_added, found_energy = self.energy(expanded, given.energy, over, energy, None, told)
         return expanded + pitch_added + energy_added, Prosody(found_pitch, found_energy)
 
 
@@ -293,9 +309,12 @@ class Contour(nn.Module):
         over: Stretch,
         truth: Tensor | None,
         phrases: Packing | None = None,
+        voice: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return what to add to `expanded` (Mt, width), and the predicted values (Mt, r)."""
         x = expanded.detach() if self.detach else expanded
+        if voice is not None:
+            x = x + voice  # (Mt, width)
         x = x + over(self.source(given, over.source.real))
         if isinstance(self.predictor, RecurrentPredictor):
             heard = truth if self.training else None
