@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from noise import SMALL, noise_set
-from trainer.aligner import CHANNELS, Aligner, best_path, diagonal_prior, forward_sum, reduced
-from trainer.layers import Conv
+from trainer.aligner import Aligner, best_path, diagonal_prior, forward_sum, reduced
 from trainer.losses import batch_loss, sums, weights_of
 from trainer.model import FS2VC
 from trainer.packing import packing
@@ -130,8 +129,7 @@ def test_a_warped_copy_is_aligned_where_it_was_warped() -> None:
     draw = np.random.default_rng(0)
     place = packing(torch.full((16,), 8), 8, 4)
     frames = packing(torch.full((16,), 16), 16, 4)
-    model = Aligner(32, 16)
-    model.source[0], model.source[1] = Conv(16, 32, 3), torch.nn.Linear(32, CHANNELS)
+    model = Aligner(32, 16, 1)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
 
     for step in range(201):

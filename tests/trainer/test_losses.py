@@ -11,7 +11,17 @@ from torch import Tensor
 
 from noise import SMALL, noise_set, widened
 from trainer.batches import Batch, PackedSet, epoch_order
-from trainer.losses import NAMES, TOTAL, Accumulator, batch_loss, sums, total
+from trainer.config import ModelConfig
+from trainer.losses import (
+    NAMES,
+    TOTAL,
+    Accumulator,
+    batch_loss,
+    reported_weights,
+    sums,
+    total,
+    weights_of,
+)
 from trainer.model import FS2VC, Outputs
 
 FRAMES = [(12, 17), (31, 9), (7, 24), (21, 21), (3, 3), (40, 33), (16, 40), (9, 10), (27, 30)]
@@ -96,6 +106,15 @@ def test_total_weighs_every_term_the_same() -> None:
     means = {name: torch.tensor(2.0**i) for i, name in enumerate(NAMES)}
 
     assert total(means).item() == 31
+
+
+def test_a_reported_total_is_of_the_conversion_not_of_the_search() -> None:
+    plain, searching = ModelConfig(), ModelConfig(align="search")
+    means = {name: torch.tensor(1.0) for name in weights_of(searching)}
+
+    assert total(means, weights_of(searching)) == 5 + 2 * searching.align_weight
+    assert total(means, reported_weights(searching)) == 5
+    assert reported_weights(plain) == weights_of(plain)
 
 
 def test_padding_of_outputs_and_targets_reaches_neither_loss_nor_gradient(

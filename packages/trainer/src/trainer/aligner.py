@@ -1,10 +1,13 @@
-"""Durations found by the model itself: alignment search between encoded source and target mel.
+"""Durations found by the model itself: alignment search between source and target mel.
 
 Badlani et al., "One TTS alignment to rule them all" (arXiv:2108.10447), for voice conversion as in
 Huang et al., AAS-VC (arXiv:2309.07598): distances of projected source and target frames, a
 beta-binomial prior along the diagonal, the sum over all monotonic paths as the loss, and the best
 of those paths as the durations. It needs no aligner outside, so noise in a home recording that
-misleads one cannot.
+misleads one cannot. Where the papers compare the encoder's output, a few frames around each place
+are compared here: an encoder hears the whole utterance and, with few pairs, learns by heart where
+its frames go (22 pairs of CMU ARCTIC clb to slt: MCD 7.2 dB with the encoder's output, 6.5 without,
+6.5 with durations from dynamic time warping).
 
 Shapes: S reduced source frames, T target frames (not reduced: a source of more reduced frames than
 its target has frames cannot be aligned), B utterances.
@@ -38,23 +41,23 @@ class Aligned(NamedTuple):
 
 
 class Aligner(nn.Module):
-    """Compares encoded source frames with target frames and finds the best monotonic path."""
+    """Compares source frames with target frames and finds the best monotonic path."""
 
-    def __init__(self, width: int, mels: int) -> None:
+    def __init__(self, width: int, mels: int, reduction: int) -> None:
         super().__init__()
-        self.source = nn.ModuleList([Conv(width, width, 3), nn.Linear(width, CHANNELS)])
+        self.source = nn.ModuleList([Conv(reduction * mels, width, 3), nn.Linear(width, CHANNELS)])
         self.target = nn.ModuleList(
             [Conv(mels, width, 3), nn.Linear(width, width), nn.Linear(width, CHANNELS)]
         )
 
     def forward(
-        self, encoded: Tensor, source: Packing, frames: Tensor, target: Packing, reduction: int
+        self, stacked: Tensor, source: Packing, frames: Tensor, target: Packing, reduction: int
     ) -> Aligned:
-        """Align `encoded` (Ms, width) with target `frames` (Mt * r, mels), not reduced.
+        """Align `stacked` (Ms, r * mels) source frames with target `frames` (Mt * r, mels).
 
         `target` lays out the reduced target frames; a row of it stands for `reduction` frames.
         """
-        logp = self.log_probabilities(encoded, source, frames, target, reduction)
+        logp = self.log_probabilities(stacked, source, frames, target, reduction)
         sources, targets = source.valid.sum(1), target.valid.sum(1) * reduction
         path = best_path(logp.detach(), sources, targets)
         along = logp.gather(2, path[..., None]).squeeze(2)
@@ -66,16 +69,16 @@ class Aligner(nn.Module):
         )
 
     def log_probabilities(
-        self, encoded: Tensor, source: Packing, frames: Tensor, target: Packing, reduction: int
+        self, stacked: Tensor, source: Packing, frames: Tensor, target: Packing, reduction: int
     ) -> Tensor:
         """Return log p(source frame | target frame) with the prior, (B, T, S) float32."""
         first, last = self.source
-        keys = source.pad(last(functional.relu(first(encoded, source.real))))
+        keys = source.pad(last(functional.relu(first(stacked, source.real))))
         first, middle, last = self.target
         x = functional.relu(first(frames, target.unstacked_real(reduction)))
         x = last(functional.relu(middle(x)))
-        stacked = target.pad(x.reshape(-1, reduction * CHANNELS))
-        queries = stacked.reshape(len(stacked), -1, CHANNELS)
+        padded = target.pad(x.reshape(-1, reduction * CHANNELS))
+        queries = padded.reshape(len(padded), -1, CHANNELS)
         with torch.autocast(x.device.type, enabled=False):
             scores = -_distances(queries.float(), keys.float())
             sources, targets = source.valid.sum(1), target.valid.sum(1) * reduction

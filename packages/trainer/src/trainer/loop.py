@@ -28,7 +28,7 @@ from trainer.data import SplitData, Splits
 from trainer.device import deterministic
 from trainer.errors import Diverged
 from trainer.learner import Learner
-from trainer.losses import TOTAL, Accumulator, sums, weights_of
+from trainer.losses import TOTAL, Accumulator, reported_weights, sums
 from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
@@ -133,7 +133,7 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
             state, running = (
                 _next_epoch(state, dev[TOTAL]),
-                Accumulator(weights_of(run.config.model)),
+                Accumulator(reported_weights(run.config.model)),
             )
             _save(run, learner, state, running)
             yield EpochDone(row=row, best=state.best_epoch == state.epoch)
@@ -159,7 +159,7 @@ def score(model: FS2VC, pairs: PackedSet, batch_size: int, stop: Stop) -> dict[s
     that runs can be compared.
     """
     by_length = np.argsort(pairs.lengths, kind="stable").tolist()
-    running = Accumulator(weights_of(model.config))
+    running = Accumulator(reported_weights(model.config))
     model.eval()
     with torch.no_grad():
         for start in range(0, len(by_length), batch_size):
@@ -244,7 +244,7 @@ def _restore(
     checkpoint.restore_scaler(learner.scaler, state.scaler)
     checkpoint.restore_random(device, tensors, run.config.train.seed)
     held = tensors.get("running")
-    weights = weights_of(run.config.model)
+    weights = reported_weights(run.config.model)
     running = Accumulator(weights, None if held is None else held.to(device))
     return learner, state, running, damaged
 

@@ -35,6 +35,7 @@ __all__ = [
     "Share",
     "Term",
     "batch_loss",
+    "reported_weights",
     "sums",
     "total",
     "weights_of",
@@ -85,6 +86,16 @@ def weights_of(model: ModelConfig) -> dict[str, float]:
     if model.prosody != "none":
         weights |= {"phrase": model.prosody_weight, "global": model.prosody_global_weight}
     return weights
+
+
+def reported_weights(model: ModelConfig) -> dict[str, float]:
+    """Return the weight of each term in a reported total: how durations are searched has none.
+
+    A reported total tells how far conversions are from their targets, so that models with and
+    without the search compare, and the best checkpoint is the one that converts best.
+    """
+    weights = weights_of(model)
+    return weights | {name: 0.0 for name in ("align", "path") if name in weights}
 
 
 def total(means: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> Tensor:

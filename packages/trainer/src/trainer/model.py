@@ -97,7 +97,7 @@ class FS2VC(nn.Module):
         self.mel_in = nn.Linear(stacked, config.width)
         self.source_speakers = _speakers(speakers, config.width)
         self.encoder = Conformer(config.encoder_layers, _block(config))
-        self.aligner = Aligner(config.width, config.mels) if config.align == "search" else None
+        self.aligner = _aligner(config)
         self.prosody = _phrase_prosody(config)
         self.variance = Variance(config)
         self.target_speakers = _speakers(speakers, config.width)
@@ -122,7 +122,8 @@ class FS2VC(nn.Module):
         mel_truth = target.pack(stack(batch.target_mel, r))
         aligned = None
         if self.aligner is not None:
-            aligned = self.aligner(encoded, source, unstack(mel_truth, r), target, r)
+            mel = source.pack(stack(batch.mel, r))
+            aligned = self.aligner(mel, source, unstack(mel_truth, r), target, r)
         phrases = self._phrases(batch, target)
         said = None
         if self.prosody is not None:
@@ -345,6 +346,12 @@ def _set_out(packed: Tensor, place: Packing) -> Tensor:
 def _prosody(pitch: Tensor, energy: Tensor, place: Packing, reduction: int) -> Prosody:
     """Lay padded frame values (B, T) end to end in reduced frames."""
     return Prosody(*(place.pack(stack(each[..., None], reduction)) for each in (pitch, energy)))
+
+
+def _aligner(config: ModelConfig) -> Aligner | None:
+    if config.align == "dtw":
+        return None
+    return Aligner(config.width, config.mels, config.reduction)
 
 
 def _phrase_prosody(config: ModelConfig) -> PhraseProsody | None:
