@@ -55,6 +55,9 @@ class Inputs:
     total: int | None = None  # sum of lengths
     phrase_count: int | None = None  # phrases of all utterances
     phrase_longest: int | None = None  # reduced frames
+    # Where shapes are to repeat, what is laid out has room for more than there is.
+    room: int | None = None  # reduced frames, at least `total`
+    phrase_room: int | None = None  # phrases, at least `phrase_count`
 
     def to(self, device: torch.device | str) -> Self:
         """Return the same on `device`."""
@@ -78,6 +81,7 @@ class Batch(Inputs):
     target_phrases: Tensor | None = None  # (B, K) int64, as `phrases`
     target_total: int | None = None  # sum of target_lengths
     target_phrase_longest: int | None = None  # reduced frames
+    target_room: int | None = None  # reduced frames, at least `target_total`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,15 +196,21 @@ class PackedSet:
         """Both sides' reduced frames of each pair: what a batch should be alike in."""
         return self.source_lengths + self.target_lengths
 
-    def gather(self, indices: Sequence[int]) -> Batch:
-        """Return the pairs at `indices`, in this order, padded with zeros."""
+    def gather(self, indices: Sequence[int], *, rounded: bool = False) -> Batch:
+        """Return the pairs at `indices`, in this order, padded with zeros.
+
+        `rounded` rounds every size up to one of few, so that shapes repeat from batch to batch;
+        nothing real changes.
+        """
         host = np.asarray(indices, dtype=np.int64)
         source_lengths, target_lengths = self.source_lengths[host], self.target_lengths[host]
         chosen = torch.from_numpy(host).to(self.durations.device, non_blocking=True)
-        s = self.source.index(chosen, int(source_lengths.max()))
-        t = self.target.index(chosen, int(target_lengths.max()))
+        sizes = self._sizes(host)
+        if rounded:
+            sizes = sizes.rounded()
+        s = self.source.index(chosen, sizes.source_longest)
+        t = self.target.index(chosen, sizes.target_longest)
         r = self.reduction
-        phrases, target_phrases = self.source_phrases.host[host], self.target_phrases.host[host]
         return Batch(
             mel=unstack(self.source.mel[s], r),
             pitch=self.source.pitch[s].flatten(1),
@@ -210,8 +220,10 @@ class PackedSet:
             target_speaker=self.target_speaker[chosen],
             phrases=self.source_phrases.on_device[chosen],
             total=int(source_lengths.sum()),
-            phrase_count=int(np.count_nonzero(phrases)),
-            phrase_longest=int(phrases.max()),
+            phrase_count=int(np.count_nonzero(self.source_phrases.host[host])),
+            phrase_longest=sizes.source_phrase,
+            room=sizes.source if rounded else None,
+            phrase_room=sizes.phrases if rounded else None,
             durations=self.durations[s],
             target_mel=unstack(self.target.mel[t], r),
             target_pitch=self.target.pitch[t].flatten(1),
@@ -219,8 +231,58 @@ class PackedSet:
             target_lengths=self.target.lengths[chosen],
             target_phrases=self.target_phrases.on_device[chosen],
             target_total=int(target_lengths.sum()),
-            target_phrase_longest=int(target_phrases.max()),
+            target_phrase_longest=sizes.target_phrase,
+            target_room=sizes.target if rounded else None,
         )
+
+    def _sizes(self, chosen: Int64) -> _Sizes:
+        """Return what a batch of the pairs `chosen` (B,) takes."""
+        source, target = self.source_phrases.host[chosen], self.target_phrases.host[chosen]
+        return _Sizes(
+            source=int(self.source_lengths[chosen].sum()),
+            target=int(self.target_lengths[chosen].sum()),
+            source_longest=int(self.source_lengths[chosen].max()),
+            target_longest=int(self.target_lengths[chosen].max()),
+            phrases=int(np.count_nonzero(source)),
+            source_phrase=int(source.max()),
+            target_phrase=int(target.max()),
+        )
+
+
+class _Sizes(NamedTuple):
+    """Sizes of a batch, in reduced frames but for `phrases`."""
+
+    source: int  # of all utterances
+    target: int
+    source_longest: int
+    target_longest: int
+    phrases: int
+    source_phrase: int  # the longest
+    target_phrase: int
+
+    def rounded(self) -> _Sizes:
+        """Round up, so that a training meets some dozens of combinations.
+
+        Finely what is computed on (a twentieth more rows), coarsely and alike for both sides what
+        is only laid out.
+        """
+        longest = _step_up(max(self.source_longest, self.target_longest), 2)
+        phrase = _step_up(max(self.source_phrase, self.target_phrase), 2)
+        return _Sizes(
+            source=_step_up(self.source, 8),
+            target=_step_up(self.target, 8),
+            source_longest=longest,
+            target_longest=longest,
+            phrases=_step_up(self.phrases, 2),
+            source_phrase=phrase,
+            target_phrase=phrase,
+        )
+
+
+def _step_up(size: int, steps: int) -> int:
+    """Round up to one of `steps` values (a power of 2) between two powers of 2."""
+    step = max(1, (1 << (size - 1).bit_length()) // (2 * steps))
+    return -(-size // step) * step
 
 
 _Features = Sequence[tuple[Float32, Float32, Float32]]  # mel, pitch and energy of one side

@@ -22,6 +22,7 @@ __all__ = ["CODE", "code_digest", "differences", "digest_of", "normalised", "spl
 # The modules whose code changes what is learnt.
 CODE = (
     "aligner",
+    "averaging",
     "batches",
     "data",
     "device",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from corpuskit.errors import BadSetting
+from trainer.averaging import RunningMean
 from trainer.batches import Batch
 from trainer.config import RunConfig
 from trainer.device import autocast, scaler
@@ -21,7 +20,6 @@ from trainer.schedule import lr
 
 __all__ = ["Fault", "Learner", "freeze"]
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
 LAST = "last/"  # begins the names of the last step's weights where a running mean is used
 MOST_SKIPPED = 30  # fp16: so many steps in a row without a finite gradient are no calibration
 
@@ -57,7 +55,7 @@ class Learner:
         self.model = FS2VC(config.model, speakers).to(device)
         freeze(self.model, config.train.freeze)
         self.parameters = [each for each in self.model.parameters() if each.requires_grad]
-        self._averaged = _averaged(self.model, optim.ema) if optim.ema else None
+        self._averaged = RunningMean(self.model, optim.ema) if optim.ema else None
         self.optimiser = torch.optim.Adam(
             self.parameters,
             lr=torch.zeros((), device=device),
@@ -97,14 +95,14 @@ class Learner:
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
         if self._averaged is not None:
-            self._averaged.update_parameters(self.model)
+            self._averaged.update(self.model)
         self._watch(loss, norm, index)
         return terms
 
     @property
     def used(self) -> FS2VC:
         """The model to score, keep and use: the running mean of the weights, or the last."""
-        return self.model if self._averaged is None else cast(FS2VC, self._averaged.module)
+        return self.model if self._averaged is None else self._averaged.module
 
     def weights(self) -> dict[str, Tensor]:
         """Return the tensors of the model to use."""
@@ -126,7 +124,7 @@ class Learner:
     def count_average(self) -> None:
         """Let the running mean know how many steps it is made of."""
         if self._averaged is not None:
-            self._averaged.n_averaged.fill_(self.steps)
+            self._averaged.count_from(self.steps)
 
     def _set_rate(self) -> None:
         rate = self._rates.index_select(0, self._clock.long().view(1)).view(())
@@ -193,16 +191,6 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> None:
         model.get_submodule(part).requires_grad_(False)
     if not any(each.requires_grad for each in model.parameters()):
         raise BadSetting("train.freeze leaves nothing to learn", "name fewer parts")
-
-
-def _averaged(model: FS2VC, decay: float) -> AveragedModel:
-    """Return a running mean of the weights; it follows faster while it is young."""
-
-    def update(mean: Tensors, now: Tensors, count: Tensor | int) -> None:
-        young = (1 + int(count)) / (10 + int(count))  # as TensorFlow's ExponentialMovingAverage
-        get_ema_multi_avg_fn(min(decay, young))(mean, now, count)  # type: ignore[no-untyped-call]
-
-    return AveragedModel(model, multi_avg_fn=update)
 
 
 def _shares(parts: Sequence[Batch]) -> list[Share]:

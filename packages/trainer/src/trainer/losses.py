@@ -72,9 +72,11 @@ def sums(outputs: Outputs, batch: Batch) -> dict[str, Term]:
         counts = source.sum().float(), outputs.target_mask.sum().float() * reduction
         terms["align"] = Term(found.forward_sum.sum(), counts[0])
         terms["path"] = Term(found.binarisation.sum(), counts[1])
-    for name, nll in (("phrase", outputs.phrase_nll), ("global", outputs.global_nll)):
-        if nll is not None:
-            terms[name] = Term(nll.sum(), nll.new_tensor(float(len(nll))))
+    if outputs.phrase_nll is not None and outputs.global_nll is not None:
+        assert batch.phrases is not None
+        phrases, utterances = outputs.phrase_nll, outputs.global_nll
+        terms["phrase"] = Term(phrases.sum(), (batch.phrases > 0).sum().to(phrases.dtype))
+        terms["global"] = Term(utterances.sum(), torch.ones_like(utterances).sum())
     return terms
 
 

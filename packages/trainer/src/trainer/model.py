@@ -63,7 +63,7 @@ class Outputs:
     energy: Tensor  # (B, N, r)
     source_mask: Tensor  # (B, S) bool, real reduced frames
     target_mask: Tensor  # (B, N) bool, real reduced frames
-    phrase_nll: Tensor | None = None  # (P,) of the target's prosody in each phrase
+    phrase_nll: Tensor | None = None  # (P,) of the target's prosody in each phrase, 0 beyond
     global_nll: Tensor | None = None  # (B,) and as a whole
     aligned: Aligned | None = None  # where the model searches the durations itself
 
@@ -114,8 +114,13 @@ class FS2VC(nn.Module):
     def forward(self, batch: Batch) -> Outputs:
         """Predict the target of `batch` given its durations, pitch and energy."""
         r = self.config.reduction
-        source = self._lay(batch.lengths, batch.mel.shape[1] // r, batch.total)
-        target = self._lay(batch.target_lengths, batch.target_mel.shape[1] // r, batch.target_total)
+        source = self._lay(batch.lengths, batch.mel.shape[1] // r, batch.total, batch.room)
+        target = self._lay(
+            batch.target_lengths,
+            batch.target_mel.shape[1] // r,
+            batch.target_total,
+            batch.target_room,
+        )
         truth = _prosody(batch.target_pitch, batch.target_energy, target, r)
 
         encoded = self._encode(batch, source)
@@ -204,7 +209,8 @@ class FS2VC(nn.Module):
         """See the source as its phrases."""
         if inputs.phrases is None:
             raise ValueError("a model of phrases' prosody needs phrases")
-        return pieces(inputs.phrases, source, inputs.phrase_count, inputs.phrase_longest)
+        count = inputs.phrase_room or inputs.phrase_count
+        return pieces(inputs.phrases, source, count, inputs.phrase_longest)
 
     def _phrases(self, batch: Batch, target: Packing) -> Packing | None:
         """See the target as its phrases, for a model that asks for them."""
@@ -212,11 +218,13 @@ class FS2VC(nn.Module):
             return None
         if batch.target_phrases is None:
             raise ValueError("a model of phrases needs the target's phrases")
-        count, longest = batch.phrase_count, batch.target_phrase_longest
+        count, longest = batch.phrase_room or batch.phrase_count, batch.target_phrase_longest
         return pieces(batch.target_phrases, target, count, longest)
 
-    def _lay(self, lengths: Tensor, longest: int, total: int | None) -> Packing:
-        return packing(lengths, longest, self.gap, total)
+    def _lay(
+        self, lengths: Tensor, longest: int, total: int | None, room: int | None = None
+    ) -> Packing:
+        return packing(lengths, longest, self.gap, total, room)
 
     def _encode(self, inputs: Inputs, source: Packing) -> Tensor:
         """Return the encoder's output (Ms, width)."""

@@ -67,19 +67,23 @@ class Packing:
         return self.real.repeat_interleave(reduction, dim=0)
 
 
-def packing(lengths: Tensor, longest: int, gap: int, total: int | None = None) -> Packing:
+def packing(
+    lengths: Tensor, longest: int, gap: int, total: int | None = None, room: int | None = None
+) -> Packing:
     """Lay utterances of `lengths` (B,) frames, padded to `longest`, end to end.
 
     `gap` rows (at least 1) follow each utterance: half the widest kernel. `total`, the sum of
-    `lengths`, spares a wait for the device where the caller knows it.
+    `lengths`, spares a wait for the device where the caller knows it. With `room` for more frames
+    than there are, the last gap is that much longer.
     """
     count = lengths.shape[0]
     if total is None:
         total = int(lengths.sum())
+    room = total if room is None else room
     ends = (lengths + gap).cumsum(0)
     starts = ends - lengths - gap
-    row = torch.arange(total + gap * count, device=lengths.device)
-    utterance = torch.searchsorted(ends, row, right=True)
+    row = torch.arange(room + gap * count, device=lengths.device)
+    utterance = torch.searchsorted(ends, row, right=True).clamp(max=count - 1)
     position = row - starts[utterance]
     own = lengths[utterance]
     valid = valid_frames(lengths, longest)
@@ -102,7 +106,8 @@ def pieces(
 
     `lengths` (B, K) are the pieces of each utterance in order, 0 where there are fewer than K;
     they sum to the utterance's frames. The result sets the same M rows out as (P, L, C) and back,
-    P pieces of at most L frames. `count` (P) and `longest` (L) spare waits for the device.
+    P pieces of at most L frames. `count` (P) and `longest` (L) spare waits for the device; where
+    `count` is more than there are, the last pieces have no frames.
     """
     flat = lengths.flatten()
     there = flat > 0
@@ -124,7 +129,7 @@ def pieces(
     rank, position = (each.flatten()[place.frames] for each in (rank, position))
     return Packing(
         valid=valid,
-        rows=first[:, None] + torch.minimum(time[None], own[:, None] - 1),
+        rows=first[:, None] + torch.minimum(time[None], (own[:, None] - 1).clamp(min=0)),
         frames=rank * longest + position,
         real=place.real,
         utterance=rank,

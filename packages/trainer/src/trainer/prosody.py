@@ -106,8 +106,9 @@ class BiGRU(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return both directions' last states over x (P, L, inputs): (P, 2 * hidden).
 
-        `lengths` (P,) are real steps, at least 1.
+        `lengths` (P,) are real steps; what a sequence without any gives means nothing.
         """
+        lengths = lengths.clamp(min=1)
         mirror = _mirrored(lengths, x.shape[1])
         last = (lengths - 1)[:, None, None]
         for forth, back in zip(self.forth, self.back, strict=True):
@@ -135,7 +136,7 @@ class Said(NamedTuple):
     """What `PhraseProsody` gives back."""
 
     added: Tensor  # (Ms, width), to be added to the encoding
-    phrase_nll: Tensor  # (P,) of what the target did, float32
+    phrase_nll: Tensor  # (P,) of what the target did, float32; 0 where there is no phrase
     global_nll: Tensor  # (B,)
 
 
@@ -174,7 +175,8 @@ class PhraseProsody(nn.Module):
         heard, whole = self.extractor(mel, target, place)
         heard_before = place.shifted(place.by_utterance(heard.detach()))
         phrases, utterance = self.predictor(encoded, source, place, heard_before, whole.detach())
-        phrase_nll = place.by_phrase(phrases.nll(place.by_utterance(heard.detach()))[..., None])
+        nll = phrases.nll(place.by_utterance(heard.detach())).masked_fill(lengths == 0, 0)
+        phrase_nll = place.by_phrase(nll[..., None])
         vectors = heard if self.training else self.predict(encoded, source, lengths, None)
         return Said(
             added=self.spread(vectors, source),

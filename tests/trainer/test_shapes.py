@@ -1,0 +1,205 @@
+"""Shapes that repeat change no number, and a step asks the device nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from trainer import learner as learner_module
+from trainer.batches import Batch, PackedSet, PairArrays, _step_up
+from trainer.config import ModelConfig, OptimConfig, RunConfig, TrainConfig
+from trainer.learner import Learner
+from trainer.losses import batch_loss, sums, weights_of
+from trainer.model import FS2VC
+
+SMALL: dict[str, Any] = {
+    "mels": 8,
+    "width": 16,
+    "attention_dim": 8,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "variance_channels": 16,
+    "pitch_layers": 1,
+    "postnet_channels": 16,
+    "postnet_layers": 2,
+    "dropout": 0.0,
+    "variance_dropout": 0.0,
+    "postnet_dropout": 0.0,
+}
+WGMM: dict[str, Any] = {"prosody": "wgmm", "prosody_size": 8, "prosody_components": 2}
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "pitch_ar": {"pitch_ar": "on"},
+    "pitch_ar by phrase": {"pitch_ar": "phrase"},
+    "align search": {"align": "search"},
+    "wgmm": WGMM,
+    "wgmm with pitch_ar": {**WGMM, "pitch_ar": "phrase"},
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+META = torch.device("meta")
+
+
+def pairs(count: int = 5) -> list[PairArrays]:
+    """Random pairs of unequal length, 1 to 3 phrases each."""
+    draw = np.random.default_rng(3)
+    made = []
+    for number in range(count):
+        source, target = (int(n) for n in draw.integers(9, 30, 2))
+        arrays: dict[str, Any] = {}
+        for side, length in (("source", source), ("target", target)):
+            arrays[f"{side}_mel"] = draw.standard_normal((3 * length, 8), dtype=np.float32)
+            for what in ("pitch", "energy"):
+                arrays[f"{side}_{what}"] = draw.standard_normal(3 * length, dtype=np.float32)
+            cuts = [0, *range(3, 3 * (number % 3) + 1, 3), length]
+            arrays[f"{side}_phrases"] = tuple(np.diff(cuts).tolist())
+        durations = np.diff(np.linspace(0, target, source + 1).astype(np.int64))
+        made.append(PairArrays(durations=durations, target_speaker=1, **arrays))
+    return made
+
+
+@pytest.fixture(scope="module")
+def packed() -> PackedSet:
+    return PackedSet.build(pairs(), reduction=3)
+
+
+def losses(model: FS2VC, batch: Batch) -> dict[str, float]:
+    terms = sums(model(batch), batch)
+    return {name: float(term.summed.detach() / term.counted) for name, term in terms.items()}
+
+
+# ----------------------------------------------------------------------- sizes
+
+
+@given(st.integers(1, 10**6), st.sampled_from([1, 2, 4, 8]))
+def test_sizes_step_up_to_few_values(size: int, steps: int) -> None:
+    found = _step_up(size, steps)
+
+    octave = 2 ** math.floor(math.log2(found))
+    assert size <= found <= size * (1 + 1 / steps) + 1
+    assert (found - octave) * steps % octave == 0 or found < 2 * steps
+    assert _step_up(found, steps) == found
+
+
+@every_kind
+@pytest.mark.parametrize("training", [True, False])
+def test_rounded_sizes_change_no_loss_and_no_gradient(
+    packed: PackedSet, kind: str, training: bool
+) -> None:
+    torch.manual_seed(0)
+    model = FS2VC(ModelConfig(**SMALL, **KINDS[kind]), 2).train(training)
+    if kind != "plain":
+        for module in model.modules():
+            if isinstance(module, torch.nn.LSTM):
+                module.dropout = 0.0
+    chosen = [3, 0, 4, 1]
+    exact, rounded = packed.gather(chosen), packed.gather(chosen, rounded=True)
+    assert rounded.target_mel.shape[1] > exact.target_mel.shape[1]
+    assert (rounded.room or 0) > (exact.total or 0)
+
+    gradients = []
+    for batch in (exact, rounded):
+        model.zero_grad()
+        batch_loss(sums(model(batch), batch), weights=weights_of(model.config)).backward()
+        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+
+    assert losses(model, rounded) == pytest.approx(losses(model, exact), rel=1e-6, abs=1e-6)
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+# -------------------------------------------------------- nothing waits for the device
+
+
+class Watch(TorchDispatchMode):
+    """Notes what would make the host wait for a device, or the device for the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        name = str(func)
+        flat = [x for each in args for x in (each if isinstance(each, list | tuple) else [each])]
+        devices = {x.device.type for x in flat if isinstance(x, Tensor) and x.dim()}
+        if "local_scalar" in name or "nonzero" in name or "unique" in name or len(devices) > 1:
+            self.waits.append(f"{name} {sorted(devices)}")
+        if "lift_fresh" in name or (name.startswith("aten._to_copy") and "cpu" in devices):
+            self.waits.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+class _StillAdam(torch.optim.Adam):
+    """Adam as the learner sees it, on a device that has none: it takes no step."""
+
+    def __init__(self, params: Any, lr: Tensor, fused: bool, **options: Any) -> None:
+        del fused
+        super().__init__(params, lr=0.0, **options)
+        self.param_groups[0]["lr"] = lr
+
+    def step(self, closure: Any = None) -> None:
+        """Have the state a step leaves."""
+        del closure
+        for each in self.param_groups[0]["params"]:
+            self.state.setdefault(each, {"step": torch.zeros((), device=each.device)})
+
+
+def on_meta(value: Any) -> Any:
+    """The same on a device that has shapes and no numbers: whatever asks for one raises."""
+    if isinstance(value, Tensor):
+        return value.to(META)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        each = dataclasses.fields(value)
+        return dataclasses.replace(
+            value, **{field.name: on_meta(getattr(value, field.name)) for field in each}
+        )
+    return value
+
+
+@pytest.fixture
+def meta_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = torch.autocast
+
+    def autocast(device: str, **options: Any) -> Any:
+        return contextlib.nullcontext() if device == "meta" else plain(device, **options)
+
+    monkeypatch.setattr(torch, "autocast", autocast)
+    monkeypatch.setattr(learner_module.torch.optim, "Adam", _StillAdam)
+
+
+@pytest.mark.usefixtures("meta_device")
+@every_kind
+@pytest.mark.parametrize("rounded", [False, True])
+def test_a_step_waits_for_nothing(packed: PackedSet, kind: str, rounded: bool) -> None:
+    shape = {**SMALL, "dropout": 0.2, "variance_dropout": 0.5, "postnet_dropout": 0.5}
+    model = ModelConfig(**shape, **KINDS[kind])
+    config = RunConfig(model=model, optim=OptimConfig(ema=0.9), train=TrainConfig(seed=1))
+    made = Learner(config, 2, META, "fp32", last_step=10)
+    batch = on_meta(packed).gather([0, 1, 2], rounded=rounded)
+
+    with Watch() as watch:
+        for index in range(2):
+            made.step([batch], index)
+
+    assert watch.waits == []
+
+
+def test_the_watch_sees_waits() -> None:
+    with Watch() as watch:
+        ones = torch.ones(3)
+        float(ones.sum())
+        torch.nonzero(ones)
+        torch.tensor(2.0)
+
+    assert len(watch.waits) == 3
