@@ -688,7 +688,8 @@ def test_the_command_prints_tables_and_the_recommendation_last(tmp_path: Path) -
 def test_json_holds_every_figure(tmp_path: Path) -> None:
     corpus(tmp_path / "corpus", count=4)
 
-    answer = said(tmp_path, "--silence-thresh", "-100,-50", "--min-silence-len", "300", "--json")
+    thresholds = ("--silence-thresh", "-100", "--silence-thresh", "-50")
+    answer = said(tmp_path, *thresholds, "--min-silence-len", "300", "--json")
 
     told = json.loads(answer.out)
     assert [row["thresh"] for row in told["thresholds"]] == [-100.0, -50.0]

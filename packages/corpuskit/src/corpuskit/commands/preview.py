@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["preview"]
 
+USUAL = "-100,-80,-60,-50,-40"  # dBFS
+
 
 def preview(
     name: Annotated[
@@ -42,13 +44,17 @@ def preview(
         ),
     ] = None,
     silence_thresh: Annotated[
-        str, typer.Option(metavar="DB[,DB]...", help="Silence thresholds to try, dBFS")
-    ] = "-100,-80,-60,-50,-40",
+        list[str] | None,
+        typer.Option(
+            metavar="DB[,DB]...",
+            help="Silence thresholds to try, dBFS [default: -100,-80,-60,-50,-40]",
+        ),
+    ] = None,
     head_thresh: Annotated[
         float | None, typer.Option(help="Silence threshold of the head, dBFS [default: as defined]")
     ] = None,
     min_silence_len: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="MS[,MS]...",
             help="Lengths of silence that end a phrase, ms [default: as defined]",
@@ -78,9 +84,9 @@ def preview(
         name=_shown_name(name, config),
         settings=_settings(name, config, settings or [], where),
         workspace=where,
-        thresholds=_thresholds(silence_thresh),
+        thresholds=_thresholds(silence_thresh or [USUAL]),
         head_thresh=head_thresh,
-        min_silence_lens=tuple(map(round, _numbers("--min-silence-len", min_silence_len or ""))),
+        min_silence_lens=tuple(map(round, _numbers("--min-silence-len", min_silence_len or []))),
         sample=_count(sample),
         jobs=jobs,
     )
@@ -126,16 +132,17 @@ def _settings(
     return from_mapping(DatasetConfig, with_settings(start, overrides), f"dataset {name} + --set")
 
 
-def _thresholds(text: str) -> tuple[float, ...]:
-    levels = tuple(_numbers("--silence-thresh", text))
+def _thresholds(texts: list[str]) -> tuple[float, ...]:
+    levels = tuple(_numbers("--silence-thresh", texts))
     if not levels:
-        raise BadSetting("--silence-thresh names no threshold", "e.g. -100,-80,-60,-50,-40")
+        raise BadSetting("--silence-thresh names no threshold", f"e.g. {USUAL}")
     return levels
 
 
-def _numbers(option: str, text: str) -> Iterator[float]:
+def _numbers(option: str, texts: list[str]) -> Iterator[float]:
+    """Read an option that may be given several times, each time with several numbers."""
     seen = set()
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in filter(None, (part.strip() for text in texts for part in text.split(","))):
         try:
             value = float(part)
         except ValueError:
