@@ -108,12 +108,15 @@ def test_total_weighs_every_term_the_same() -> None:
     assert total(means).item() == 31
 
 
-def test_a_reported_total_is_of_the_conversion_not_of_the_search() -> None:
-    plain, searching = ModelConfig(), ModelConfig(align="search")
-    means = {name: torch.tensor(1.0) for name in weights_of(searching)}
+def test_a_reported_total_is_of_the_conversion_whatever_else_a_model_learns() -> None:
+    plain, rich = ModelConfig(), ModelConfig(align="search", prosody="wgmm")
+    means = {name: torch.tensor(1.0) for name in weights_of(rich)}
 
-    assert total(means, weights_of(searching)) == 5 + 2 * searching.align_weight
-    assert total(means, reported_weights(searching)) == 5
+    whole = total(means, weights_of(rich)).item()
+
+    assert set(means) == {*NAMES, "align", "path", "phrase", "global"}
+    assert whole == pytest.approx(5 + 2 * rich.align_weight + 0.02 + 0.02)
+    assert total(means, reported_weights(rich)) == 5
     assert reported_weights(plain) == weights_of(plain)
 
 

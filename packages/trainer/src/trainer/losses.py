@@ -91,13 +91,12 @@ def weights_of(model: ModelConfig) -> dict[str, float]:
 
 
 def reported_weights(model: ModelConfig) -> dict[str, float]:
-    """Return the weight of each term in a reported total: how durations are searched has none.
+    """Return the weight of each term in a reported total: 1 for those of `NAMES`, else 0.
 
-    A reported total tells how far conversions are from their targets, so that models with and
-    without the search compare, and the best checkpoint is the one that converts best.
+    A reported total tells how far conversions are from their targets: models of all kinds
+    compare, and the best checkpoint is not chosen by what only helps a model to learn.
     """
-    weights = weights_of(model)
-    return weights | {name: 0.0 for name in ("align", "path") if name in weights}
+    return {name: float(name in NAMES) for name in weights_of(model)}
 
 
 def total(means: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> Tensor:
