@@ -38,6 +38,7 @@ OTHER = {
     "optim.ema": 0.999,
     "train.freeze": ["encoder"],
     "train.precision": "fp32",
+    "train.compile": "off",
     "train.statistics": "own",
 }
 FIELDS = [

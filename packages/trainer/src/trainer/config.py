@@ -171,6 +171,7 @@ class TrainConfig:
     freeze: tuple[str, ...] = ()  # parts of a fine-tuned model that stay as the parent's
     seed: int = 0
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bf16 on CUDA, else fp32
+    compile: Literal["auto", "graphs", "off"] = "auto"  # auto: steps as CUDA graphs on CUDA
     save_every: int = 10  # epochs between kept checkpoints; last and best are always kept
     statistics: Literal["auto", "parent", "own"] = "auto"  # auto: the parent's when fine-tuning
     samples: int = 2  # dev pairs drawn (and heard) at every kept checkpoint

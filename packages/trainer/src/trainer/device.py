@@ -24,6 +24,7 @@ __all__ = [
     "libraries",
     "name_of",
     "pick",
+    "pick_compile",
     "pick_precision",
     "scaler",
 ]
@@ -71,6 +72,11 @@ def pick_precision(setting: str, device: torch.device) -> str:
     if setting == "auto":
         return "bf16" if has_bf16 else "fp16"
     return setting
+
+
+def pick_compile(setting: str, device: torch.device) -> str:
+    """Return graphs or off; "auto" is graphs on CUDA. Elsewhere there is nothing to record."""
+    return "off" if device.type != "cuda" else {"auto": "graphs"}.get(setting, setting)
 
 
 def name_of(device: torch.device) -> str:

@@ -27,6 +27,7 @@ CODE = (
     "data",
     "device",
     "finetune",
+    "graphs",
     "layers",
     "learner",
     "loop",

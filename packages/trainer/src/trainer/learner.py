@@ -14,6 +14,7 @@ from trainer.averaging import RunningMean
 from trainer.batches import Batch
 from trainer.config import RunConfig
 from trainer.device import autocast, scaler
+from trainer.graphs import Recorder, Replays, Took
 from trainer.losses import WHOLE, Share, Term, batch_loss, sums, weights_of
 from trainer.model import FS2VC
 from trainer.schedule import lr
@@ -47,8 +48,12 @@ class Learner:
         device: torch.device,
         precision: str,
         last_step: int,
+        recorder: Recorder | None = None,
     ) -> None:
-        """Build everything anew; `last_step` is the last step the schedule must know."""
+        """Build everything anew; `last_step` is the last step the schedule must know.
+
+        With a `recorder` steps of the same shape are recorded and replayed.
+        """
         optim = config.optim
         self.device = device
         self.precision = precision
@@ -62,6 +67,7 @@ class Learner:
             betas=optim.betas,
             eps=optim.eps,
             fused=True,
+            capturable=device.type == "cuda",  # may be recorded: see graphs
         )
         self.scaler = scaler(device, precision)
         self._clip = optim.clip
@@ -71,6 +77,10 @@ class Learner:
         self._zero = torch.zeros((), device=device)
         self._skipped = torch.zeros((), device=device)  # steps in a row
         self._loss: Tensor | None = None
+        self._replays = None
+        if recorder is not None and not self.scaler.is_enabled():
+            compute, changed = (lambda batch: self._compute([batch])), self._changed_by_a_step
+            self._replays = Replays(compute, changed, recorder)
         self._fault = torch.full((3,), -1.0, dtype=torch.float64, device=device)
 
     def step(self, parts: Sequence[Batch], index: int) -> dict[str, Term]:
@@ -78,6 +88,17 @@ class Learner:
 
         A batch may come in several parts; their gradients add up to the whole batch's.
         """
+        if self._replays is not None and len(parts) == 1:
+            took = self._replays(parts[0])
+        else:
+            took = self._compute(parts)
+        if self._averaged is not None:
+            self._averaged.update(self.model)
+        self._watch(took.loss, took.norm, index)
+        return {name: Term(*term) for name, term in took.terms.items()}
+
+    def _compute(self, parts: Sequence[Batch]) -> Took:
+        """Step; nothing here may depend on anything but shapes and what is on the device."""
         terms: dict[str, Term] = {}
         loss = self._zero
         for part, share in zip(parts, _shares(parts), strict=True):
@@ -94,10 +115,22 @@ class Learner:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
-        if self._averaged is not None:
-            self._averaged.update(self.model)
-        self._watch(loss, norm, index)
-        return terms
+        return Took(loss=loss, norm=norm, terms=dict(terms))
+
+    def _changed_by_a_step(self) -> list[Tensor]:
+        """Return what `_compute` changes, once a first step was taken."""
+        states = [self.optimiser.state[each] for each in self.parameters]
+        return [*self.parameters, *(each for state in states for each in state.values())]
+
+    @property
+    def rounded(self) -> bool:
+        """Whether batches should come in few shapes."""
+        return self._replays is not None
+
+    @property
+    def problem(self) -> str:
+        """Why steps are not replayed though they should be; empty where nothing is wrong."""
+        return "" if self._replays is None else self._replays.problem
 
     @property
     def used(self) -> FS2VC:

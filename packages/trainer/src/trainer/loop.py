@@ -25,8 +25,9 @@ from trainer import checkpoint, runs
 from trainer.batches import PackedSet, epoch_order, in_parts, padding_share
 from trainer.checkpoint import State
 from trainer.data import SplitData, Splits
-from trainer.device import deterministic
+from trainer.device import deterministic, pick_compile
 from trainer.errors import Diverged
+from trainer.graphs import Recorder, cuda_recorder
 from trainer.learner import Learner
 from trainer.losses import TOTAL, Accumulator, reported_weights, sums
 from trainer.model import FS2VC
@@ -94,6 +95,7 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
         learner, state, running, damaged = _restore(run, len(pairs), device)
         yield from (Note(text=f"{text}; going on from epoch {state.epoch}") for text in damaged)
         runs.trim_metrics(run.folder, state.epoch)
+        told = False
         while state.epoch < epochs and not (stop.requested or _in_vain(state, settings.patience)):
             # every epoch: draw the order, which depends on seed and epoch alone
             began = time.perf_counter()
@@ -108,7 +110,8 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             while state.batch < len(order) and not stop.requested:
                 # every step
                 parts = in_parts(order[state.batch], settings.accumulate)
-                running.add(learner.step([pairs.gather(each) for each in parts], state.batch))
+                batch = [pairs.gather(each, rounded=learner.rounded) for each in parts]
+                running.add(learner.step(batch, state.batch))
                 state = replace(state, batch=state.batch + 1)
                 # once in a while: wait for the device, and see whether it still computes numbers
                 look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
@@ -127,6 +130,9 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
                 # interrupted: what was learnt is kept, to the step
                 _save(run, learner, state, running)
                 break
+            if learner.problem and not told:
+                told = True
+                yield Note(text=learner.problem)
             # once an epoch: write it down, save, drop what is no longer needed
             row = _row(run, state, running, dev, splits, order)
             row["seconds"] = round(time.perf_counter() - began, 3)
@@ -236,7 +242,12 @@ def _restore(
     _, state, parameters, tensors, damaged = checkpoint.load_newest(run.checkpoints)
     steps = math.ceil(pairs / run.config.train.batch_size) * (run.record.epochs - state.epoch)
     learner = Learner(
-        run.config, len(run.speakers), device, run.record.precision, last_step=state.step + steps
+        run.config,
+        len(run.speakers),
+        device,
+        run.record.precision,
+        last_step=state.step + steps,
+        recorder=recorder_of(run.config.train.compile, device),
     )
     learner.load(parameters, tensors)
     checkpoint.restore_optimiser(learner.model, learner.optimiser, tensors)
@@ -247,6 +258,11 @@ def _restore(
     weights = reported_weights(run.config.model)
     running = Accumulator(weights, None if held is None else held.to(device))
     return learner, state, running, damaged
+
+
+def recorder_of(setting: str, device: torch.device) -> Recorder | None:
+    """Return what records steps under `train.compile`, if they are to be recorded."""
+    return cuda_recorder(device) if pick_compile(setting, device) == "graphs" else None
 
 
 def _save(run: runs.Run, learner: Learner, state: State, running: Accumulator) -> None:

@@ -77,9 +77,10 @@ def packing(
     than there are, the last gap is that much longer.
     """
     count = lengths.shape[0]
-    if total is None:
-        total = int(lengths.sum())
-    room = total if room is None else room
+    full = False
+    if room is None:
+        room = int(lengths.sum()) if total is None else total
+        full = room == count * longest
     ends = (lengths + gap).cumsum(0)
     starts = ends - lengths - gap
     row = torch.arange(room + gap * count, device=lengths.device)
@@ -95,7 +96,7 @@ def packing(
         real=(position < own)[:, None],
         utterance=utterance,
         position=position,
-        full=total == count * longest,
+        full=full,
     )
 
 

@@ -18,7 +18,7 @@ from corpuskit.versions import Version, open_version
 from trainer import checkpoint, identity, lineage, notes, runs, schedule
 from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_model, resolve
 from trainer.data import Splits, check_fit, load_splits
-from trainer.device import pick, pick_precision
+from trainer.device import pick, pick_compile, pick_precision
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +105,7 @@ def plan(request: Request) -> Plan:
     device = pick(request.device)
     precision = pick_precision(config.train.precision, device)
     parts = {
-        "config": _with_precision(determining(config), precision),
+        "config": _as_computed(determining(config), precision, device),
         "dataset": version.fingerprint,
         "split": identity.split_digest(version.pairs, left_out),
         "parent": _parent_part(ancestor),
@@ -197,8 +197,10 @@ def _settings(request: Request, ancestor: Ancestor | None) -> RunConfig:
     return resolve(start, settings, f"{where} + options" if settings else where)
 
 
-def _with_precision(mapping: dict[str, Any], precision: str) -> dict[str, Any]:
+def _as_computed(mapping: dict[str, Any], precision: str, device: torch.device) -> dict[str, Any]:
+    """Put what was chosen for the device in the place of "auto"."""
     mapping["train"]["precision"] = precision
+    mapping["train"]["compile"] = pick_compile(mapping["train"]["compile"], device)
     del mapping["train"]["statistics"]  # the part of that name holds what was chosen
     return mapping
 
