@@ -31,6 +31,7 @@ OTHER = {
     "model.align": "search",
     "model.prosody": "wgmm",
     "model.prosody_size": 64,
+    "model.target_speaker": "variance",
     "model.pitch_kernel": 7,
     "model.energy_kernel": 5,
     "model.postnet_kernel": 3,
