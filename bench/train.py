@@ -228,10 +228,7 @@ def _ours(config: Any, pairs: Sequence[Any], device: Any, precision: str) -> Ite
         folder = Path(scratch)
         torch.manual_seed(config.train.seed)
         model = FS2VC(config.model, 2)
-        random = checkpoint.random_tensors(torch.device("cpu"))
-        checkpoint.save(
-            folder / "checkpoints", checkpoint.State(epoch=0), model.state_dict(), random
-        )
+        checkpoint.save(folder / "checkpoints", checkpoint.State(epoch=0), model.state_dict(), {})
         del model
         run = SimpleNamespace(
             config=config,

@@ -74,7 +74,7 @@ def resumed(run: Run, epochs: int | None = None, stop_after: int | None = None) 
 
 
 def outcome(run: Run) -> dict[str, Any]:
-    """All a training made, but its times: weights, optimiser, random states, rows, losses."""
+    """All a training made, but its times: weights, optimiser, rows, losses."""
     newest = checkpoint.last(run.checkpoints)
     state, weights, tensors = checkpoint.load(newest)
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in metrics(run.folder)]

@@ -86,3 +86,15 @@ def test_the_record_names_what_computed() -> None:
     assert device.libraries()["torch"] == torch.__version__
     named = {"python", "numpy", "safetensors", "torch", "corpuskit", "trainer"}
     assert set(device.libraries()) == named
+
+
+def test_what_is_drawn_depends_on_the_key_alone() -> None:
+    drawn = []
+    for before in (3, 50):
+        torch.rand(before)
+        device.reseed(CPU, (0, 1, 2))
+        drawn.append(torch.rand(5))
+    device.reseed(CPU, (0, 1, 3))
+
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(torch.rand(5), drawn[0])

@@ -14,7 +14,8 @@ from corpuskit.versions import open_version
 from trainer.batches import Batch
 from trainer.config import ModelConfig, OptimConfig, RunConfig, TrainConfig
 from trainer.data import Normaliser, SplitData, load
-from trainer.learner import MOST_SKIPPED, Learner
+from trainer.learner import MOST_SKIPPED, Cut, Learner
+from trainer.losses import shares
 from trainer.schedule import lr
 from training import CPU
 
@@ -162,7 +163,14 @@ def test_a_batch_in_parts_is_the_same_step(data: SplitData, parts: list[list[int
     whole, cut = learner(model=STILL), learner(model=STILL)
 
     told = whole.step([data.packed.gather([0, 1, 2, 3])], 0)
-    added = cut.step([data.packed.gather(part) for part in parts], 0)
+    added = cut.step(
+        [data.packed.gather(part) for part in parts],
+        0,
+        Cut(
+            shares=shares([data.packed.counts(part) for part in parts]),
+            keys=[(0, number) for number in range(len(parts))],
+        ),
+    )
 
     for name, term in told.items():
         torch.testing.assert_close(added[name], term, rtol=1e-5, atol=1e-5)

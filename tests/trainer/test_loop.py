@@ -18,7 +18,7 @@ from trainer import checkpoint, runs
 from trainer.batches import Batch, epoch_order
 from trainer.data import Normaliser, load
 from trainer.errors import Diverged
-from trainer.learner import Learner
+from trainer.learner import Cut, Learner
 from trainer.loop import Ended, EpochDone, Progress, score
 from trainer.losses import batch_loss, sums
 from trainer.model import FS2VC
@@ -192,7 +192,7 @@ def test_divergence_names_step_batch_rate_and_last_good_checkpoint(
     calls = 0
     real = Learner.step
 
-    def step(self: Learner, parts: list[Batch], index: int) -> object:
+    def step(self: Learner, parts: list[Batch], index: int, cut: Cut) -> object:
         nonlocal calls
         calls += 1
         if calls == poisoned:
@@ -200,7 +200,7 @@ def test_divergence_names_step_batch_rate_and_last_good_checkpoint(
                 parts = [replace(each, target_mel=each.target_mel * math.inf) for each in parts]
             else:  # a finite loss whose gradient overflows
                 self.parameters[0].register_hook(lambda gradient: gradient * math.inf)
-        return real(self, parts, index)
+        return real(self, parts, index, cut)
 
     monkeypatch.setattr(Learner, "step", step)
     with pytest.raises(Diverged) as raised:
@@ -233,9 +233,9 @@ def test_numbers_that_are_none_are_never_saved(
     monkeypatch.setattr(Learner, "last_loss", lambda _: None)
     real = Learner.step
 
-    def step(self: Learner, parts: list[Batch], index: int) -> object:
+    def step(self: Learner, parts: list[Batch], index: int, cut: Cut) -> object:
         poisoned = [replace(each, target_mel=each.target_mel * math.nan) for each in parts]
-        return real(self, poisoned, index)
+        return real(self, poisoned, index, cut)
 
     monkeypatch.setattr(Learner, "step", step)
     with pytest.raises(Diverged):

@@ -18,6 +18,7 @@ from trainer.losses import (
     Accumulator,
     batch_loss,
     reported_weights,
+    shares,
     sums,
     total,
     weights_of,
@@ -100,6 +101,20 @@ def test_the_batch_loss_sums_the_terms_means(model: FS2VC, data: PackedSet) -> N
     loss = batch_loss(sums(outputs, batch))
 
     assert loss.item() == pytest.approx(sum(slow_means(outputs, batch).values()), rel=1e-5)
+
+
+def test_parts_of_a_batch_add_up_to_its_loss(model: FS2VC, data: PackedSet) -> None:
+    parts = [[0, 1, 2], [3], [4, 5, 6, 7, 8]]
+    batches = [data.gather(part) for part in parts]
+    cut = shares([data.counts(part) for part in parts])
+
+    losses = [
+        batch_loss(sums(model(each), each), share) for each, share in zip(batches, cut, strict=True)
+    ]
+
+    whole = data.gather([i for part in parts for i in part])
+    assert sum(losses).item() == pytest.approx(batch_loss(sums(model(whole), whole)).item())
+    assert data.counts(parts[1]) == {"source": 21, "target": 21, "phrases": 1, "utterances": 1}
 
 
 def test_total_weighs_every_term_the_same() -> None:

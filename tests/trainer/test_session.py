@@ -183,7 +183,7 @@ def test_a_second_signal_leaves_a_stopped_run(
 ) -> None:
     run = started(workspace)
 
-    def interrupted(self: Learner, batch: object, index: int) -> object:
+    def interrupted(*_: object) -> object:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Learner, "step", interrupted)
@@ -211,7 +211,7 @@ def test_a_failed_run_says_why(
 ) -> None:
     run = started(workspace, epochs=2)
 
-    def failing(self: Learner, batch: object, index: int) -> object:
+    def failing(*_: object) -> object:
         raise error
 
     with monkeypatch.context() as broken:

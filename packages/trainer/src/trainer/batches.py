@@ -196,6 +196,16 @@ class PackedSet:
         """Both sides' reduced frames of each pair: what a batch should be alike in."""
         return self.source_lengths + self.target_lengths
 
+    def counts(self, indices: Sequence[int]) -> dict[str, int]:
+        """Return what losses are means over: reduced frames, phrases and utterances of pairs."""
+        host = np.asarray(indices, dtype=np.int64)
+        return {
+            "source": int(self.source_lengths[host].sum()),
+            "target": int(self.target_lengths[host].sum()),
+            "phrases": int(np.count_nonzero(self.source_phrases.host[host])),
+            "utterances": len(host),
+        }
+
     def gather(self, indices: Sequence[int], *, rounded: bool = False) -> Batch:
         """Return the pairs at `indices`, in this order, padded with zeros.
 

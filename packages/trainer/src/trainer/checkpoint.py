@@ -1,7 +1,7 @@
 """Checkpoints: everything training needs to go on as if it had never stopped, without pickle.
 
     checkpoints/epoch-0010/weights.safetensors       parameters and buffers of the model
-    checkpoints/epoch-0010/state.safetensors         optimiser moments, random states, running sums
+    checkpoints/epoch-0010/state.safetensors         optimiser moments, running sums
     checkpoints/epoch-0010/state.json                position, step, best loss, scaler, file digests
     checkpoints/epoch-0010+00003/...                 interrupted: 3 batches into the 11th epoch
 
@@ -42,9 +42,7 @@ __all__ = [
     "load_weights",
     "optimiser_tensors",
     "prune",
-    "random_tensors",
     "restore_optimiser",
-    "restore_random",
     "restore_scaler",
     "save",
     "scaler_state",
@@ -283,28 +281,6 @@ def restore_optimiser(
             optimiser.state[parameter] = {
                 key: value.to(parameter.device) for key, value in moments[name].items()
             }
-
-
-def random_tensors(device: torch.device) -> Tensors:
-    """Return the states of the random generators that training draws from."""
-    import torch
-
-    states = {"random/cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["random/cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def restore_random(device: torch.device, tensors: Mapping[str, torch.Tensor], seed: int) -> None:
-    """Put the random generators back; a device that was not used before starts from `seed`."""
-    import torch
-
-    torch.set_rng_state(tensors["random/cpu"])
-    if device.type == "cuda":
-        if "random/cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random/cuda"], device)
-        else:
-            torch.cuda.manual_seed(seed)
 
 
 def scaler_state(scaler: Any) -> dict[str, float]:

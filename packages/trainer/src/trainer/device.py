@@ -26,6 +26,7 @@ __all__ = [
     "pick",
     "pick_compile",
     "pick_precision",
+    "reseed",
     "scaler",
 ]
 
@@ -103,6 +104,19 @@ def scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:
     import torch
 
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+def reseed(device: torch.device, key: tuple[int, ...]) -> None:
+    """Let what `device` draws next depend on `key` alone, whatever was drawn before."""
+    import numpy as np
+    import torch
+
+    (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    generator = torch.default_generator
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generator = torch.cuda.default_generators[index]
+    generator.manual_seed(int(seed))
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from corpuskit.errors import BadSetting
 from trainer.averaging import RunningMean
 from trainer.batches import Batch
 from trainer.config import RunConfig
-from trainer.device import autocast, scaler
+from trainer.device import autocast, reseed, scaler
 from trainer.graphs import Recorder, Replays, Took
 from trainer.losses import WHOLE, Share, Term, batch_loss, sums, weights_of
 from trainer.model import FS2VC
 from trainer.schedule import lr
 
-__all__ = ["Fault", "Learner", "freeze"]
+__all__ = ["Cut", "Fault", "Learner", "freeze"]
 
 LAST = "last/"  # begins the names of the last step's weights where a running mean is used
 MOST_SKIPPED = 30  # fp16: so many steps in a row without a finite gradient are no calibration
@@ -31,6 +31,14 @@ class Fault:
 
     batch: int  # position in the epoch's order
     what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What the parts of a batch are of the whole of it, part by part."""
+
+    shares: Sequence[Share]
+    keys: Sequence[tuple[int, ...]]  # what their random numbers depend on
 
 
 class Learner:
@@ -83,25 +91,31 @@ class Learner:
             self._replays = Replays(compute, changed, recorder)
         self._fault = torch.full((3,), -1.0, dtype=torch.float64, device=device)
 
-    def step(self, parts: Sequence[Batch], index: int) -> dict[str, Term]:
+    def step(self, parts: Sequence[Batch], index: int, cut: Cut | None = None) -> dict[str, Term]:
         """Learn from one batch, the epoch's `index`-th; returns its losses as sums and counts.
 
-        A batch may come in several parts; their gradients add up to the whole batch's.
+        A batch may come in several parts; their gradients add up to the whole batch's. Without a
+        `cut` there is one part, whose random numbers are the next ones.
         """
         if self._replays is not None and len(parts) == 1:
+            if cut:
+                reseed(self.device, cut.keys[0])
             took = self._replays(parts[0])
         else:
-            took = self._compute(parts)
+            took = self._compute(parts, cut)
         if self._averaged is not None:
             self._averaged.update(self.model)
         self._watch(took.loss, took.norm, index)
         return {name: Term(*term) for name, term in took.terms.items()}
 
-    def _compute(self, parts: Sequence[Batch]) -> Took:
+    def _compute(self, parts: Sequence[Batch], cut: Cut | None = None) -> Took:
         """Step; nothing here may depend on anything but shapes and what is on the device."""
         terms: dict[str, Term] = {}
         loss = self._zero
-        for part, share in zip(parts, _shares(parts), strict=True):
+        shares = cut.shares if cut else [WHOLE]
+        for number, (part, share) in enumerate(zip(parts, shares, strict=True)):
+            if cut:
+                reseed(self.device, cut.keys[number])
             with autocast(self.device, self.precision):
                 outputs = self.model(part)
             found = sums(outputs, part)
@@ -224,23 +238,6 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> None:
         model.get_submodule(part).requires_grad_(False)
     if not any(each.requires_grad for each in model.parameters()):
         raise BadSetting("train.freeze leaves nothing to learn", "name fewer parts")
-
-
-def _shares(parts: Sequence[Batch]) -> list[Share]:
-    """Return each part's share of the whole batch."""
-    if len(parts) == 1:
-        return [WHOLE]
-    counts = [
-        {
-            "source": part.total or 0,
-            "target": part.target_total or 0,
-            "phrases": part.phrase_count or 0,
-            "utterances": len(part.lengths),
-        }
-        for part in parts
-    ]
-    whole = {name: sum(each[name] for each in counts) for name in counts[0]}
-    return [Share(**{name: own / whole[name] for name, own in each.items()}) for each in counts]
 
 
 def _added(terms: Mapping[str, Term], more: Mapping[str, Term]) -> dict[str, Term]:

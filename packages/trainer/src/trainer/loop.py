@@ -24,12 +24,13 @@ from corpuskit.files import append_line
 from trainer import checkpoint, runs
 from trainer.batches import PackedSet, epoch_order, in_parts, padding_share
 from trainer.checkpoint import State
+from trainer.config import TrainConfig
 from trainer.data import SplitData, Splits
 from trainer.device import deterministic, pick_compile
 from trainer.errors import Diverged
 from trainer.graphs import Recorder, cuda_recorder
-from trainer.learner import Learner
-from trainer.losses import TOTAL, Accumulator, reported_weights, sums
+from trainer.learner import Cut, Learner
+from trainer.losses import TOTAL, Accumulator, Term, reported_weights, shares, sums
 from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
@@ -109,9 +110,7 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             learner.model.train()
             while state.batch < len(order) and not stop.requested:
                 # every step
-                parts = in_parts(order[state.batch], settings.accumulate)
-                batch = [pairs.gather(each, rounded=learner.rounded) for each in parts]
-                running.add(learner.step(batch, state.batch))
+                running.add(_step(learner, pairs, order[state.batch], settings, state))
                 state = replace(state, batch=state.batch + 1)
                 # once in a while: wait for the device, and see whether it still computes numbers
                 look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
@@ -149,6 +148,20 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
         stopped=stop.reason if state.epoch < epochs and not in_vain else "",
         in_vain=settings.patience if in_vain and state.epoch < epochs else 0,
     )
+
+
+def _step(
+    learner: Learner, pairs: PackedSet, batch: Sequence[int], settings: TrainConfig, state: State
+) -> dict[str, Term]:
+    """Learn from a batch; what is random in it depends on seed, epoch, batch and part alone."""
+    parts = in_parts(batch, settings.accumulate)
+    place = (settings.seed, state.epoch + 1, state.batch)
+    cut = Cut(
+        shares=shares([pairs.counts(part) for part in parts]),
+        keys=[(*place, number) for number in range(len(parts))],
+    )
+    batches = [pairs.gather(part, rounded=learner.rounded) for part in parts]
+    return learner.step(batches, state.batch, cut)
 
 
 def _in_vain(state: State, patience: int) -> bool:
@@ -253,7 +266,6 @@ def _restore(
     checkpoint.restore_optimiser(learner.model, learner.optimiser, tensors)
     learner.count_average()
     checkpoint.restore_scaler(learner.scaler, state.scaler)
-    checkpoint.restore_random(device, tensors, run.config.train.seed)
     held = tensors.get("running")
     weights = reported_weights(run.config.model)
     running = Accumulator(weights, None if held is None else held.to(device))
@@ -274,7 +286,6 @@ def _save(run: runs.Run, learner: Learner, state: State, running: Accumulator) -
     )
     tensors = {
         **checkpoint.optimiser_tensors(learner.model, learner.optimiser),
-        **checkpoint.random_tensors(learner.device),
         **learner.last_weights(),
     }
     if running.held is not None:

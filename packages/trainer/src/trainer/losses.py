@@ -15,7 +15,7 @@ All arithmetic is float32 (sums over a split float64), also under autocast.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ __all__ = [
     "Term",
     "batch_loss",
     "reported_weights",
+    "shares",
     "sums",
     "total",
     "weights_of",
@@ -126,6 +127,12 @@ class Share:
 
 
 WHOLE = Share()
+
+
+def shares(counts: Sequence[Mapping[str, int]]) -> list[Share]:
+    """Return each part's share of the whole batch; `counts` are what each part holds."""
+    whole = {name: sum(each[name] for each in counts) for name in counts[0]}
+    return [Share(**{name: own / whole[name] for name, own in each.items()}) for each in counts]
 
 
 def batch_loss(

@@ -180,13 +180,11 @@ class _Keeper:
         if not pairs:
             return
         folder = run.folder / "samples" / f"epoch-{epoch:04d}"
-        cuda = [self._device] if self._device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(cuda):  # training goes on as if nobody had listened
-                converter = Converter.of(run, run.checkpoint(str(epoch)), self._device.type)
-                for sample in samples.convert(converter, self._version, pairs):
-                    samples.write(folder, sample)
-                    self._curves.sample(sample, row["step"])
+            converter = Converter.of(run, run.checkpoint(str(epoch)), self._device.type)
+            for sample in samples.convert(converter, self._version, pairs):
+                samples.write(folder, sample)
+                self._curves.sample(sample, row["step"])
         except CorpuskitError as error:
             yield Note(text=f"no samples of epoch {epoch}: {error}")
 

@@ -44,7 +44,6 @@ def start(made: Plan) -> runs.Run:
     torch.manual_seed(config.train.seed)
     model = FS2VC(config.model, len(version.speakers))
     freeze(model, config.train.freeze)
-    random = checkpoint.random_tensors(torch.device("cpu"))
     weights, moments, state, parent = _initial(made, model.state_dict())
     parameters = sum(each.numel() for each in model.parameters())
 
@@ -53,7 +52,7 @@ def start(made: Plan) -> runs.Run:
     with temporary_folder(folder) as prepared:
         runs.write_description(prepared, config, version, made.statistics)
         lineage.write_heard(prepared, _heard(made))
-        checkpoint.save(prepared / "checkpoints", state, weights, {**random, **moments})
+        checkpoint.save(prepared / "checkpoints", state, weights, moments)
         record = _record(made, parameters, state, parent)
         return runs.claim(workspace, prepared, record, made.request.tag, again=made.request.again)
 
