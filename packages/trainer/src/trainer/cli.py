@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
     from corpuskit.versions import Version
     from trainer.data import Splits
+    from trainer.distributed import World
     from trainer.loop import Ended, Event, Progress
+    from trainer.plan import Request
     from trainer.runs import Run
 
 app = new_app(
@@ -154,29 +156,36 @@ def run(
 
     Ctrl-C or SIGTERM finishes the step, saves, and exits with 0; `trainer resume` goes on.
     """
-    from trainer.plan import Request, load, plan
+    from trainer.plan import Request
+
+    request = Request(
+        workspace=workspace_of(workspace),
+        spk=spk,
+        pretrain=pretrain,
+        keep_optim=keep_optim,
+        tag=tag,
+        like=like,
+        model=model,
+        settings=tuple(settings or ()),
+        epochs=epochs,
+        precision=precision,
+        device=device,
+        again=again,
+        keep_leaks=keep_leaks,
+    )
+    with _world(device) as world:
+        if world.leads:
+            _run(request, world, quiet=quiet)
+
+
+def _run(request: Request, world: World, *, quiet: bool) -> None:
+    from trainer.plan import load, plan
     from trainer.start import start
 
-    made = plan(
-        Request(
-            workspace=workspace_of(workspace),
-            spk=spk,
-            pretrain=pretrain,
-            keep_optim=keep_optim,
-            tag=tag,
-            like=like,
-            model=model,
-            settings=tuple(settings or ()),
-            epochs=epochs,
-            precision=precision,
-            device=device,
-            again=again,
-            keep_leaks=keep_leaks,
-        )
-    )
+    made = plan(request)
     _notes(made.notes, quiet=quiet)
     splits = load(made)  # what cannot be trained on leaves no run behind
-    _train(start(made), made.version, made.device, splits, quiet=quiet)
+    _train(start(made, world.size), made.version, made.device, splits, world, quiet=quiet)
 
 
 @app.command()
@@ -195,13 +204,55 @@ def resume(
     """Go on with a run exactly where it stopped, or up to more epochs."""
     from trainer.session import resume
 
-    resumed = resume(workspace_of(workspace), tag, epochs, device)
-    _notes(resumed.notes, quiet=quiet)
-    _train(resumed.run, resumed.version, resumed.device, None, quiet=quiet)
+    with _world(device) as world:
+        if world.leads:
+            resumed = resume(workspace_of(workspace), tag, epochs, device, world.size)
+            _notes(resumed.notes, quiet=quiet)
+            _train(resumed.run, resumed.version, resumed.device, None, world, quiet=quiet)
+
+
+@contextmanager
+def _world(device: str) -> Iterator[World]:
+    """Join the processes torchrun started; those that do not lead take part here, to the end."""
+    from trainer.device import libraries, pick
+    from trainer.distributed import joined
+
+    with joined(device) as world:
+        if world.size > 1:
+            from trainer.identity import code_digest
+
+            place = pick(device)
+            world.check_same(
+                {"the device": place.type, "the trainer's code": code_digest(), **libraries()}
+            )
+        if not world.leads:
+            _follow_lead(place, world)
+        yield world
+
+
+def _follow_lead(device: torch.device, world: World) -> None:
+    """Take part in a training; what ends it is rank 0's to say, unless that is gone."""
+    from trainer.errors import LostProcess
+    from trainer.session import follow
+    from trainer.signals import on_signals
+
+    try:
+        with on_signals() as stop:
+            follow(device, stop, world)
+    except LostProcess:
+        raise
+    except CorpuskitError:
+        raise typer.Exit(2) from None
 
 
 def _train(
-    run: Run, version: Version, device: torch.device, splits: Splits | None, *, quiet: bool
+    run: Run,
+    version: Version,
+    device: torch.device,
+    splits: Splits | None,
+    world: World,
+    *,
+    quiet: bool,
 ) -> None:
     """Go through a session: say what it is, show it, close with a sentence."""
     from trainer.runs import open_run
@@ -212,7 +263,7 @@ def _train(
     if not is_quiet(quiet):
         print_lines(began(run))
     with on_signals() as stop:
-        events = session(run, version, device, stop, splits)
+        events = session(run, version, device, stop, splits, world)
         ended = _follow(events, run.record.epochs, quiet=quiet)
     speech = sum(
         pair.source.kept_seconds + pair.target.kept_seconds for pair in version.split("train")

@@ -4,6 +4,7 @@
       BadData                          pairs nothing can be learnt from
       BadRun                           a run or checkpoint that is damaged, or not ours
       Diverged                         a loss or gradient that is no longer a number
+      LostProcess                      a process of several that train together is gone
       SameRun (a Refused)              a training that exists already, by name
 
 Each carries one problem and, where there is one, the remedy; the command line
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from corpuskit.errors import CorpuskitError, Refused
 
-__all__ = ["BadData", "BadRun", "Diverged", "SameRun"]
+__all__ = ["BadData", "BadRun", "Diverged", "LostProcess", "SameRun"]
 
 
 class BadData(CorpuskitError):
@@ -27,6 +28,10 @@ class BadRun(CorpuskitError):
 
 class Diverged(CorpuskitError):
     """Training stopped because a loss or gradient was infinite or not a number."""
+
+
+class LostProcess(CorpuskitError):
+    """A process of several that train one model ended, or does not answer."""
 
 
 class SameRun(Refused):

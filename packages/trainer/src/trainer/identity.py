@@ -26,6 +26,7 @@ CODE = (
     "batches",
     "data",
     "device",
+    "distributed",
     "finetune",
     "graphs",
     "layers",

@@ -14,6 +14,7 @@ from trainer.averaging import RunningMean
 from trainer.batches import Batch
 from trainer.config import RunConfig
 from trainer.device import autocast, reseed, scaler
+from trainer.distributed import ALONE, World
 from trainer.graphs import Recorder, Replays, Took
 from trainer.losses import WHOLE, Share, Term, batch_loss, sums, weights_of
 from trainer.model import FS2VC
@@ -57,10 +58,12 @@ class Learner:
         precision: str,
         last_step: int,
         recorder: Recorder | None = None,
+        world: World = ALONE,
     ) -> None:
         """Build everything anew; `last_step` is the last step the schedule must know.
 
-        With a `recorder` steps of the same shape are recorded and replayed.
+        With a `recorder` steps of the same shape are recorded and replayed, whose batches must
+        not come in parts; the other processes of a `world` take each step too.
         """
         optim = config.optim
         self.device = device
@@ -78,6 +81,7 @@ class Learner:
             capturable=device.type == "cuda",  # may be recorded: see graphs
         )
         self.scaler = scaler(device, precision)
+        self._world = world
         self._clip = optim.clip
         self._weights = weights_of(config.model)
         rates = [lr(step, optim.warm_up, optim.cap) for step in range(1, last_step + 2)]
@@ -94,8 +98,9 @@ class Learner:
     def step(self, parts: Sequence[Batch], index: int, cut: Cut | None = None) -> dict[str, Term]:
         """Learn from one batch, the epoch's `index`-th; returns its losses as sums and counts.
 
-        A batch may come in several parts; their gradients add up to the whole batch's. Without a
-        `cut` there is one part, whose random numbers are the next ones.
+        A batch may come in several parts; their gradients add up to the whole batch's, also with
+        those of other processes. Without a `cut` there is one part, whose random numbers are the
+        next ones.
         """
         if self._replays is not None and len(parts) == 1:
             if cut:
@@ -123,6 +128,7 @@ class Learner:
             self.scaler.scale(partial).backward()  # type: ignore[no-untyped-call]
             terms = _added(terms, found)
             loss = loss + partial.detach()
+        loss = self._with_others(loss)
         self.scaler.unscale_(self.optimiser)
         norm = nn.utils.clip_grad_norm_(self.parameters, self._clip)
         self._set_rate()
@@ -145,6 +151,19 @@ class Learner:
     def problem(self) -> str:
         """Why steps are not replayed though they should be; empty where nothing is wrong."""
         return "" if self._replays is None else self._replays.problem
+
+    def _with_others(self, loss: Tensor) -> Tensor:
+        """Add up the gradients of all processes, in one exchange; returns the batch's loss."""
+        if self._world.size == 1:
+            return loss
+        shapes = [each.shape for each in self.parameters]
+        held = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        flat = self._world.sum(torch.cat([*(each.flatten() for each in held), loss.view(1)]))
+        sizes = [*(shape.numel() for shape in shapes), 1]
+        *gradients, loss = torch.split(flat, sizes)
+        for parameter, gradient, shape in zip(self.parameters, gradients, shapes, strict=True):
+            parameter.grad = gradient.view(shape)
+        return loss.view(())
 
     @property
     def used(self) -> FS2VC:

@@ -27,6 +27,7 @@ from trainer.checkpoint import State
 from trainer.config import TrainConfig
 from trainer.data import SplitData, Splits
 from trainer.device import deterministic, pick_compile
+from trainer.distributed import ALONE, World
 from trainer.errors import Diverged
 from trainer.graphs import Recorder, cuda_recorder
 from trainer.learner import Cut, Learner
@@ -78,8 +79,12 @@ class Ended:
 Event = Note | Progress | EpochDone | Ended
 
 
-def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> Iterator[Event]:
+def train(
+    run: runs.Run, splits: Splits, device: torch.device, stop: Stop, world: World = ALONE
+) -> Iterator[Event]:
     """Train `run` from its newest whole checkpoint to its last epoch.
+
+    Where several processes of a `world` train, all of them come here; rank 0 reads and writes.
 
     Raises
     ------
@@ -87,17 +92,22 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
         A loss or gradient is no number any more. Nothing of that was saved.
     BadRun
         No checkpoint is whole.
+    LostProcess
+        Another process is gone.
     CorpuskitError
         The disk refused.
     """
     settings, epochs = run.config.train, run.record.epochs
     pairs = splits.train.packed
     with deterministic(device):
-        learner, state, running, damaged = _restore(run, len(pairs), device)
+        learner, state, running, damaged = _restore(run, len(pairs), device, world)
         yield from (Note(text=f"{text}; going on from epoch {state.epoch}") for text in damaged)
-        runs.trim_metrics(run.folder, state.epoch)
+        if world.leads:
+            runs.trim_metrics(run.folder, state.epoch)
         told = False
-        while state.epoch < epochs and not (stop.requested or _in_vain(state, settings.patience)):
+        while state.epoch < epochs and not (
+            _in_vain(state, settings.patience) or world.stops(stop)
+        ):
             # every epoch: draw the order, which depends on seed and epoch alone
             began = time.perf_counter()
             order = epoch_order(
@@ -108,9 +118,10 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
                 state.epoch + 1,
             )
             learner.model.train()
-            while state.batch < len(order) and not stop.requested:
+            look = True
+            while state.batch < len(order) and not world.stops(stop, look=look):
                 # every step
-                running.add(_step(learner, pairs, order[state.batch], settings, state))
+                running.add(_step(learner, pairs, order[state.batch], settings, state, world))
                 state = replace(state, batch=state.batch + 1)
                 # once in a while: wait for the device, and see whether it still computes numbers
                 look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
@@ -119,15 +130,16 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
                     epochs=epochs,
                     batch=state.batch,
                     batches=len(order),
-                    loss=_look(learner, run, splits.train, order, state) if look else None,
+                    loss=_look(learner, run, splits.train, order, state, world) if look else None,
                 )
             # once an epoch: score the dev split, unless a stop was asked for
-            _look(learner, run, splits.train, order, state)
+            _look(learner, run, splits.train, order, state, world)
             state = replace(state, step=learner.steps)
-            dev = score(learner.used, splits.dev.packed, settings.batch_size, stop)
+            dev = score(learner.used, splits.dev.packed, settings.batch_size, stop, world)
+            running = _of_all(running, device, world)
             if dev is None:
                 # interrupted: what was learnt is kept, to the step
-                _save(run, learner, state, running)
+                _save(run, learner, state, running, world)
                 break
             if learner.problem and not told:
                 told = True
@@ -135,12 +147,13 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
             # once an epoch: write it down, save, drop what is no longer needed
             row = _row(run, state, running, dev, splits, order)
             row["seconds"] = round(time.perf_counter() - began, 3)
-            append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
+            if world.leads:
+                append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
             state, running = (
                 _next_epoch(state, dev[TOTAL]),
                 Accumulator(reported_weights(run.config.model)),
             )
-            _save(run, learner, state, running)
+            _save(run, learner, state, running, world)
             yield EpochDone(row=row, best=state.best_epoch == state.epoch)
     in_vain = _in_vain(state, settings.patience)
     yield Ended(
@@ -151,17 +164,35 @@ def train(run: runs.Run, splits: Splits, device: torch.device, stop: Stop) -> It
 
 
 def _step(
-    learner: Learner, pairs: PackedSet, batch: Sequence[int], settings: TrainConfig, state: State
+    learner: Learner,
+    pairs: PackedSet,
+    batch: Sequence[int],
+    settings: TrainConfig,
+    state: State,
+    world: World,
 ) -> dict[str, Term]:
-    """Learn from a batch; what is random in it depends on seed, epoch, batch and part alone."""
-    parts = in_parts(batch, settings.accumulate)
+    """Learn from a batch; returns the losses of this process' parts of it.
+
+    What is random depends on seed, epoch, batch and part alone, so that it matters in how many
+    parts a batch is computed, and not where.
+    """
+    parts = in_parts(batch, settings.accumulate * world.size)
+    held = shares([pairs.counts(part) for part in parts])
+    own = world.own(len(parts), settings.accumulate)
     place = (settings.seed, state.epoch + 1, state.batch)
-    cut = Cut(
-        shares=shares([pairs.counts(part) for part in parts]),
-        keys=[(*place, number) for number in range(len(parts))],
-    )
-    batches = [pairs.gather(part, rounded=learner.rounded) for part in parts]
+    cut = Cut(shares=[held[i] for i in own], keys=[(*place, i) for i in own])
+    batches = [pairs.gather(parts[i], rounded=learner.rounded) for i in own]
     return learner.step(batches, state.batch, cut)
+
+
+def _of_all(running: Accumulator, device: torch.device, world: World) -> Accumulator:
+    """Return the sums of all processes, for rank 0 to write down."""
+    if world.size == 1:
+        return running
+    nothing = torch.zeros(len(running.weights), 2, dtype=torch.float64, device=device)
+    return Accumulator(
+        running.weights, world.sum(nothing if running.held is None else running.held)
+    )
 
 
 def _in_vain(state: State, patience: int) -> bool:
@@ -171,22 +202,26 @@ def _in_vain(state: State, patience: int) -> bool:
     return state.epoch - state.best_epoch >= patience
 
 
-def score(model: FS2VC, pairs: PackedSet, batch_size: int, stop: Stop) -> dict[str, float] | None:
+def score(
+    model: FS2VC, pairs: PackedSet, batch_size: int, stop: Stop, world: World = ALONE
+) -> dict[str, float] | None:
     """Return the losses over all `pairs`, or None when a stop is asked for meanwhile.
 
-    In fp32 whatever the training's precision, and independent of how pairs are batched, so
-    that runs can be compared.
+    In fp32 whatever the training's precision, and independent of how pairs are batched and of
+    which process of the `world` computes which batch, so that runs can be compared.
     """
     by_length = np.argsort(pairs.lengths, kind="stable").tolist()
     running = Accumulator(reported_weights(model.config))
     model.eval()
     with torch.no_grad():
-        for start in range(0, len(by_length), batch_size):
+        for start in range(batch_size * world.rank, len(by_length), batch_size * world.size):
             if stop.requested:
-                return None
+                break
             batch = pairs.gather(by_length[start : start + batch_size])
             running.add(sums(model(batch), batch))
-    return running.means()
+    if world.stops(stop):
+        return None
+    return _of_all(running, pairs.durations.device, world).means()
 
 
 def _look(
@@ -195,11 +230,14 @@ def _look(
     train: SplitData,
     order: Sequence[Sequence[int]],
     state: State,
+    world: World,
 ) -> float | None:
     """Return the last step's loss; stop where one was no number any more."""
     fault = learner.fault()
     if fault is None:
         return learner.last_loss()
+    if not world.leads:
+        raise Diverged("as rank 0 says")
     step = max(1, learner.steps - (state.batch - fault.batch) + 1)
     optim = run.config.optim
     raise Diverged(
@@ -249,10 +287,12 @@ def _next_epoch(state: State, dev_loss: float) -> State:
 
 
 def _restore(
-    run: runs.Run, pairs: int, device: torch.device
+    run: runs.Run, pairs: int, device: torch.device, world: World
 ) -> tuple[Learner, State, Accumulator, list[str]]:
-    """Rebuild everything from the newest whole checkpoint."""
-    _, state, parameters, tensors, damaged = checkpoint.load_newest(run.checkpoints)
+    """Rebuild everything from the newest whole checkpoint, which rank 0 reads for all."""
+    state, parameters, tensors, damaged = world.give(
+        checkpoint.load_newest(run.checkpoints)[1:] if world.leads else None
+    )
     steps = math.ceil(pairs / run.config.train.batch_size) * (run.record.epochs - state.epoch)
     learner = Learner(
         run.config,
@@ -260,13 +300,14 @@ def _restore(
         device,
         run.record.precision,
         last_step=state.step + steps,
-        recorder=recorder_of(run.config.train.compile, device),
+        recorder=recorder_of(run.config.train.compile, device) if world.size == 1 else None,
+        world=world,
     )
     learner.load(parameters, tensors)
     checkpoint.restore_optimiser(learner.model, learner.optimiser, tensors)
     learner.count_average()
     checkpoint.restore_scaler(learner.scaler, state.scaler)
-    held = tensors.get("running")
+    held = tensors.get("running") if world.leads else None  # it is a sum over all processes
     weights = reported_weights(run.config.model)
     running = Accumulator(weights, None if held is None else held.to(device))
     return learner, state, running, damaged
@@ -277,8 +318,12 @@ def recorder_of(setting: str, device: torch.device) -> Recorder | None:
     return cuda_recorder(device) if pick_compile(setting, device) == "graphs" else None
 
 
-def _save(run: runs.Run, learner: Learner, state: State, running: Accumulator) -> None:
-    """Write a checkpoint and drop those that are no longer needed."""
+def _save(
+    run: runs.Run, learner: Learner, state: State, running: Accumulator, world: World
+) -> None:
+    """Write a checkpoint, which is rank 0's to do, and drop those that are no longer needed."""
+    if not world.leads:
+        return
     state = replace(
         state,
         scaler=checkpoint.scaler_state(learner.scaler),

@@ -169,12 +169,19 @@ class Accumulator:
         self._held = held  # (terms, 2) float64
 
     @property
+    def weights(self) -> dict[str, float]:
+        """The terms by name, and what each weighs."""
+        return self._weights
+
+    @property
     def held(self) -> Tensor | None:
         """Sums and counts so far, (terms, 2) float64, for a checkpoint; None before any."""
         return self._held
 
     def add(self, terms: Mapping[str, Term]) -> None:
-        """Add one batch's sums and counts; no wait for the device."""
+        """Add one batch's sums and counts, if there are any; no wait for the device."""
+        if not terms:
+            return
         pairs = torch.stack([torch.stack(terms[name]) for name in self._weights]).detach().double()
         self._held = pairs if self._held is None else self._held + pairs
 

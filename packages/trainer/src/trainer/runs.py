@@ -150,6 +150,7 @@ class Session:
     code: str  # digest
     epoch: int  # where it took over
     batch: int
+    processes: int = 1  # that trained together; `process` is the one that led
 
 
 @dataclass(frozen=True, kw_only=True)

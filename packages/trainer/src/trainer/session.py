@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from trainer.convert import Converter
 from trainer.curves import Curves
 from trainer.data import Splits, load_splits
 from trainer.device import OWN, name_of, pick, pick_precision
+from trainer.distributed import ALONE, World
 from trainer.identity import code_digest
 from trainer.loop import Ended, EpochDone, Event, Note, train
 from trainer.signals import Stop
 from trainer.start import session_here
 
-__all__ = ["Resumed", "resume", "session"]
+__all__ = ["Resumed", "follow", "resume", "session"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,9 @@ class Resumed:
     notes: tuple[str, ...]  # why going on may not be exact
 
 
-def resume(workspace: Path, tag: str, epochs: int | None, device: str = "auto") -> Resumed:
+def resume(
+    workspace: Path, tag: str, epochs: int | None, device: str = "auto", processes: int = 1
+) -> Resumed:
     """Take over a run that was stopped, killed or finished, to go on up to `epochs`.
 
     Raises
@@ -78,7 +81,7 @@ def resume(workspace: Path, tag: str, epochs: int | None, device: str = "auto") 
     place = pick(device)
     if pick_precision(record.precision, place) != record.precision:
         raise BadSetting(f"{name_of(place)} cannot compute in {record.precision}")
-    here = session_here(place, newest, code_digest())
+    here = session_here(place, newest, code_digest(), processes)
     run = runs.take_over(workspace, tag, here, wanted)
     notes = _inexact(record.sessions[-1], here)
     if before.status == "failed":
@@ -91,6 +94,8 @@ def _inexact(before: runs.Session, here: runs.Session) -> tuple[str, ...]:
     changed = []
     if before.device != here.device:
         changed.append(f"device {before.device} -> {here.device}")
+    if before.processes != here.processes:
+        changed.append(f"processes {before.processes} -> {here.processes}")
     changed += [
         f"{name} {before.libraries.get(name)} -> {version}"
         for name, version in here.libraries.items()
@@ -109,10 +114,12 @@ def session(
     device: torch.device,
     stop: Stop,
     splits: Splits | None = None,
+    world: World = ALONE,
 ) -> Iterator[Event]:
     """Train a started or resumed run to its end, or to a stop; keep its record.
 
-    `splits` are its pairs where they were loaded already.
+    `splits` are its pairs where they were loaded already. The other processes of a `world`
+    `follow`.
 
     Raises
     ------
@@ -131,12 +138,42 @@ def session(
                 version, run.statistics, run.speakers, left_out, device, search=search
             )
         yield from (Note(text=text) for text in splits.train.notes)
-        for event in train(run, splits, device, stop):
+        if world.size > 1:
+            world.give(_Work.of(run, splits))
+        for event in train(run, splits, device, stop, world):
             if isinstance(event, EpochDone):
                 yield from keeper.epoch(event.row)
             if isinstance(event, Ended):
                 keeper.end(event)
             yield event
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What a process needs to take part in a training; it reads nothing itself."""
+
+    run: runs.Run
+    splits: Splits
+
+    @classmethod
+    def of(cls, run: runs.Run, splits: Splits) -> _Work:
+        assert run.config  # read here, and taken along
+        train, dev = (replace(each, pairs=()) for each in (splits.train, splits.dev))
+        return cls(run=run, splits=Splits(train=train, dev=dev))
+
+
+def follow(device: torch.device, stop: Stop, world: World) -> None:
+    """Take part in the training that rank 0 leads, until it ends; nothing is read or written.
+
+    Raises
+    ------
+    CorpuskitError
+        It failed, which rank 0 tells; `LostProcess`, which it may not.
+    """
+    work: _Work | None = world.give()
+    if work is not None:
+        for _ in train(work.run, work.splits, device, stop, world):
+            pass
 
 
 class _Keeper:

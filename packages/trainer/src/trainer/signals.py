@@ -40,10 +40,13 @@ def on_signals() -> Iterator[Stop]:
         On the second signal.
     """
     stop = Stop()
+    asked = False  # here: another process of the training may have asked before
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.requested:
+        nonlocal asked
+        if asked:
             raise KeyboardInterrupt
+        asked = True
         stop.request(signal.Signals(number).name)
 
     if threading.current_thread() is not threading.main_thread():

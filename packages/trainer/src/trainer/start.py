@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["session_here", "start"]
 
 
-def start(made: Plan) -> runs.Run:
+def start(made: Plan, processes: int = 1) -> runs.Run:
     """Build the initial checkpoint, write the folder, and claim its tag.
 
     Raises
@@ -53,7 +53,8 @@ def start(made: Plan) -> runs.Run:
         runs.write_description(prepared, config, version, made.statistics)
         lineage.write_heard(prepared, _heard(made))
         checkpoint.save(prepared / "checkpoints", state, weights, moments)
-        record = _record(made, parameters, state, parent)
+        here = session_here(made.device, state, made.parts["code"], processes)
+        record = _record(made, parameters, here, state.step, parent)
         return runs.claim(workspace, prepared, record, made.request.tag, again=made.request.again)
 
 
@@ -66,7 +67,7 @@ def _heard(made: Plan) -> lineage.Heard:
 
 
 def _record(
-    made: Plan, parameters: int, state: checkpoint.State, parent: runs.Parent | None
+    made: Plan, parameters: int, here: runs.Session, step: int, parent: runs.Parent | None
 ) -> runs.Record:
     version = made.version
     return runs.Record(
@@ -91,13 +92,16 @@ def _record(
         precision=made.precision,
         parameters=parameters,
         epochs=made.config.train.epochs,
-        step=state.step,
-        sessions=(session_here(made.device, state, made.parts["code"]),),
+        step=step,
+        sessions=(here,),
     )
 
 
 def session_here(
-    device: torch.device, place: checkpoint.Checkpoint | checkpoint.State, code: str
+    device: torch.device,
+    place: checkpoint.Checkpoint | checkpoint.State,
+    code: str,
+    processes: int = 1,
 ) -> runs.Session:
     """Describe the stretch of training that this process begins."""
     return runs.Session(
@@ -108,6 +112,7 @@ def session_here(
         code=code,
         epoch=place.epoch,
         batch=place.batch,
+        processes=processes,
     )
 
 
