@@ -330,6 +330,7 @@ def _write(workspace: Path, name: str, corpus: Corpus, *, with_features: bool) -
         "speakers": sorted(speakers),
         "statistics": {side: _statistics() for side in ("source", "target")},
         "totals": totals,
+        "voices": [],
         "warnings": [],
     }
     arrays = {"durations": durations, "cost": np.ones(len(corpus), dtype=np.float32)}

@@ -162,6 +162,7 @@ def version(
         "libraries": {"numpy": "2"},
         "speakers": sorted({each.speaker for p in placed for each in (p.source, p.target)}),
         "statistics": to_mapping(Statistics(source=stated, target=stated)),
+        "voices": [],
         "totals": totals_of(placed, everything, set_aside, config),
         "warnings": list(warnings),
     }

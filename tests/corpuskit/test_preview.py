@@ -21,8 +21,8 @@ import building
 import corpuskit.preview.curves
 from corpuskit.audio import Sound, decode
 from corpuskit.errors import BadSetting
+from corpuskit.levels import Levels, Profile, levels_of, profile, window_levels
 from corpuskit.pages.preview_page import preview_page, write_preview
-from corpuskit.preview.levels import Levels, Profile, levels_of, profile, window_levels
 from corpuskit.preview.recommend import recommend
 from corpuskit.preview.survey import Note, Previewed, Progress, Request, preview
 from corpuskit.preview.words import command, findings, voices_of

@@ -35,7 +35,7 @@ Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 Span = tuple[int, int]
 
-VERSION = 2  # raise when the alignment objects hold other numbers for the same input
+VERSION = 3  # raise when the alignment objects hold other numbers for the same input
 _DIAGONAL, _TARGET_STEP, _SOURCE_STEP = 0, 1, 2
 
 

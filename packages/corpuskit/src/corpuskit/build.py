@@ -65,6 +65,7 @@ from corpuskit.versions import (
     open_version,
     write_version,
 )
+from corpuskit.voices import voices_of
 
 __all__ = ["Built", "Event", "Note", "Planned", "Progress", "Request", "build", "next_name"]
 
@@ -190,7 +191,7 @@ def _made(
     tiers = decided_by_hand(recordings, segmented)
     for text, serious in closing_remarks(hands, tiers, recordings):
         yield Note(text=text, serious=serious)
-    yield from _finish(request, wanted, aligned, reasons, recordings, tiers, measured)
+    yield from _finish(request, wanted, segmented, aligned, reasons, recordings, tiers, measured)
 
 
 # ---------------------------------------------------------------- recordings
@@ -379,6 +380,7 @@ def _align(
 def _finish(
     request: Request,
     wanted: Sequence[Candidate],
+    segmented: Mapping[str, Segmented],
     aligned: Mapping[str, Aligned],
     reasons: Mapping[str, str],
     recordings: Sequence[Recording],
@@ -394,7 +396,10 @@ def _finish(
     previous = _previous(request)
     existing = request.name in list_versions(request.workspace)
     if not existing:
-        description = _description(request, print_, pairs, recordings, aside, aligned)
+        description = {
+            **_description(request, print_, pairs, recordings, aside, aligned),
+            "voices": _voices(pairs, segmented, aligned),
+        }
         arrays = {
             "durations": durations,
             "cost": np.array([aligned[pair.id].cost for pair in pairs], dtype=np.float32),
@@ -502,6 +507,13 @@ def _description(
         "totals": totals_of(pairs, recordings, aside, settings),
         "warnings": silence.threshold_warnings(settings.silence),
     }
+
+
+def _voices(
+    pairs: Sequence[Pair], segmented: Mapping[str, Segmented], aligned: Mapping[str, Aligned]
+) -> list[dict[str, Any]]:
+    heard = {name: each.heard for name, each in segmented.items() if each.heard is not None}
+    return voices_of(pairs, {name: pair.f0 for name, pair in aligned.items()}, heard)
 
 
 def _statistics(pairs: Sequence[Pair], aligned: Mapping[str, Aligned]) -> Statistics:

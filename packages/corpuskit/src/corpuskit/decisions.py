@@ -18,10 +18,11 @@ from corpuskit.config import DatasetConfig
 from corpuskit.errors import BadVersion
 from corpuskit.features import Features, continuous_log_f0, for_voice, frame_count, log_energy
 from corpuskit.layouts import Found
+from corpuskit.levels import Levels
 from corpuskit.objects import Key, Store, libraries
 from corpuskit.pairs import Candidate
-from corpuskit.recordings import Facts, load_levels, object_names
-from corpuskit.statistics import moments
+from corpuskit.recordings import Facts, load_heard, object_names
+from corpuskit.statistics import counted_f0, moments
 from corpuskit.tiers import HandTiers
 from corpuskit.versions import Side
 
@@ -40,6 +41,7 @@ class Segmented:
     levels: str
     features: str
     segmentation: silence.Segmentation | None  # None when the recording has a problem
+    heard: Levels | None = None  # how loud it is, window by window
     hand: HandTiers | None = None  # where the segmentation is a hand's, not the thresholds'
 
 
@@ -55,6 +57,7 @@ class Aligned:
     durations: Int32
     cost: float
     moments: Float64  # (2, 2, bands + 2): side, sum and sum of squares, feature
+    f0: Int32  # (2, F0_BINS): side, kept frames counted by F0
     fresh: bool  # aligned now, not found in the store
 
 
@@ -74,7 +77,7 @@ def segment(
         return Segmented(facts=facts, levels="", features="", segmentation=None)
     levels, features = object_names(facts, settings.audio, for_voice(settings.features, f0_range))
     try:
-        curve = load_levels(store, levels, facts)
+        curve, heard = load_heard(store, levels, facts)
     except BadVersion:
         return None
     if not store.sound(features):
@@ -86,6 +89,7 @@ def segment(
         levels=levels,
         features=features,
         segmentation=hand.segmentation if hand is not None else automatic,
+        heard=heard,
         hand=hand if corrected else None,
     )
 
@@ -130,6 +134,7 @@ def align_pair(
         durations=durations,
         cost=float(arrays["cost"][0]),
         moments=arrays["moments"],
+        f0=arrays["f0"],
         fresh=fresh,
     )
 
@@ -223,6 +228,7 @@ def _stored_alignment(
         "moments": np.stack(
             [moments(*each) for each in zip(views, pitches, energies, strict=True)]
         ),
+        "f0": np.stack([counted_f0(view.f0) for view in views]),
         "voiced": np.array([pitch.any() for pitch in pitches], dtype=np.int32),
     }
     store.put(key, arrays)

@@ -21,7 +21,7 @@ from corpuskit.config import CorpusConfig, SilenceConfig, check_name
 from corpuskit.errors import BadAudio, BadSetting, Refused, nearest
 from corpuskit.files import write_file
 from corpuskit.layouts import Found, scan
-from corpuskit.preview.levels import Levels, Profile, levels_of, profile
+from corpuskit.levels import Levels, Profile, levels_of, profile
 from corpuskit.preview.recommend import Recommendation, recommend
 from corpuskit.recordings import Facts, promised
 from corpuskit.settings import toml_key, toml_text

@@ -24,6 +24,7 @@ from corpuskit.decisions import Segmented, align_pair
 from corpuskit.errors import BadAudio, BadVersion
 from corpuskit.features import extract, for_voice
 from corpuskit.layouts import Found
+from corpuskit.levels import level_arrays
 from corpuskit.objects import Arrays, Key, Store, libraries
 from corpuskit.pairs import Candidate
 from corpuskit.recordings import Facts, load_levels
@@ -146,12 +147,11 @@ def _measured(
 def _made(
     sound: Sound, recording: Recording, settings: DatasetConfig
 ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
-    curve = silence.level_curve(sound)
     rate = settings.audio.rate
     voice = for_voice(settings.features, recording.f0_range)
     found = extract(resample(sound.samples, sound.rate, rate), rate, voice)
     return (
-        {"forward": curve.forward, "backward": curve.backward},
+        level_arrays(silence.level_curve(sound)),
         {"f0": found.f0, "energy": found.energy, "mel": found.mel},
     )
 
@@ -214,6 +214,7 @@ def _aligned(version: Version, recordings: Mapping[str, Recording], pair: Pair) 
         "durations": now.durations,
         "cost": np.array([now.cost], dtype=np.float32),
         "moments": now.moments,
+        "f0": now.f0,
     }
     different = _differences({name: stored[name] for name in arrays}, arrays)
     if different:

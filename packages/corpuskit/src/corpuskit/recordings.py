@@ -24,12 +24,14 @@ from corpuskit.config import AudioConfig, FeatureConfig
 from corpuskit.errors import BadAudio, BadVersion, CorpuskitError
 from corpuskit.files import canonical, write_file
 from corpuskit.layouts import Clip
+from corpuskit.levels import Levels, level_arrays, stored_levels
 from corpuskit.objects import Store, libraries
 
 __all__ = [
     "Facts",
     "Index",
     "clip_samples",
+    "load_heard",
     "load_levels",
     "measure",
     "object_names",
@@ -135,8 +137,7 @@ def _store_levels(sound: Sound, facts: Facts, store: Store) -> bool:
     key = silence.levels_key(facts.digest)
     if store.sound(key.hex()):
         return False
-    curve = silence.level_curve(sound)
-    store.put(key, {"forward": curve.forward, "backward": curve.backward})
+    store.put(key, level_arrays(silence.level_curve(sound)))
     return True
 
 
@@ -154,13 +155,19 @@ def _store_features(
 
 def load_levels(store: Store, name: str, facts: Facts) -> silence.LevelCurve:
     """Read a recording's level curve from the store (BadVersion when damaged)."""
+    return load_heard(store, name, facts)[0]
+
+
+def load_heard(store: Store, name: str, facts: Facts) -> tuple[silence.LevelCurve, Levels]:
+    """Read a recording's level curve and its windows counted by level (BadVersion as above)."""
     arrays = store.get(name)
-    return silence.LevelCurve(
+    curve = silence.LevelCurve(
         forward=arrays["forward"],
         backward=arrays["backward"],
         rate=facts.rate,
         samples=facts.samples,
     )
+    return curve, stored_levels(arrays)
 
 
 class Index:

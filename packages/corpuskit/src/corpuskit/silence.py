@@ -39,7 +39,7 @@ __all__ = [
 Float64 = npt.NDArray[np.float64]
 Span = tuple[int, int]
 
-LEVELS_VERSION = 1  # raise when `level_curve` gives other numbers for the same input
+LEVELS_VERSION = 2  # raise when levels objects hold other numbers for the same input
 FLOOR_16_BIT = -90.31  # dBFS; the level of one 16-bit step
 
 

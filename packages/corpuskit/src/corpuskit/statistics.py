@@ -14,9 +14,23 @@ import numpy.typing as npt
 
 from corpuskit.features import Features
 
-__all__ = ["SideStatistics", "Statistics", "moments", "pooled"]
+__all__ = [
+    "F0_BINS",
+    "F0_CENTRES",
+    "SideStatistics",
+    "Statistics",
+    "counted_f0",
+    "moments",
+    "pooled",
+]
 
 Float64 = npt.NDArray[np.float64]
+Int32 = npt.NDArray[np.int32]
+
+# F0 is counted in quarters of a semitone, over five octaves.
+_LOWEST_F0, _PER_OCTAVE = 50.0, 48  # Hz
+F0_BINS = 5 * _PER_OCTAVE
+F0_CENTRES = _LOWEST_F0 * 2 ** ((np.arange(F0_BINS) + 0.5) / _PER_OCTAVE)  # Hz
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +74,17 @@ def moments(
             ],
         ]
     )
+
+
+def counted_f0(f0: npt.NDArray[np.float32]) -> Int32:
+    """Count the voiced frames of `f0` (T,) in Hz, 0 unvoiced, by F0: (F0_BINS,).
+
+    What lies beyond the five octaves counts with the nearest.
+    """
+    voiced = f0[f0 > 0].astype(np.float64)
+    places = np.floor(_PER_OCTAVE * np.log2(voiced / _LOWEST_F0)).astype(np.int64)
+    counts = np.bincount(np.clip(places, 0, F0_BINS - 1), minlength=F0_BINS)
+    return counts.astype(np.int32)
 
 
 def pooled(parts: Iterable[Float64], frames: int) -> SideStatistics:

@@ -86,6 +86,7 @@ class Version:
     settings: DatasetConfig
     statistics: Statistics
     totals: Mapping[str, Any]
+    voices: Sequence[Mapping[str, Any]]  # who speaks on each side, and how
     warnings: tuple[str, ...]
     libraries: Mapping[str, str]
     speakers: tuple[str, ...]  # of the used pairs, sorted
@@ -450,6 +451,7 @@ def open_version(workspace: Path, name: str) -> Version:
             settings=from_mapping(DatasetConfig, description["settings"], f"dataset {name}"),
             statistics=Statistics(**statistics),
             totals=description["totals"],
+            voices=description["voices"],
             warnings=tuple(description["warnings"]),
             libraries=description["libraries"],
             speakers=tuple(description["speakers"]),

@@ -12,9 +12,9 @@ from corpuskit.audio import Sound, resample
 from corpuskit.config import SilenceConfig
 from corpuskit.errors import BadAudio
 from corpuskit.layouts import Found
+from corpuskit.levels import CENTRES, STEP
 from corpuskit.pages.recordings import QUIETEST, levels_of
 from corpuskit.pairs import Candidate
-from corpuskit.preview.levels import CENTRES, STEP
 from corpuskit.preview.rows import Row
 from corpuskit.preview.survey import Previewed
 from corpuskit.preview.words import (

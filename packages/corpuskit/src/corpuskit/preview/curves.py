@@ -7,6 +7,7 @@ from pathlib import Path
 
 from corpuskit.errors import BadAudio, BadVersion, CorpuskitError
 from corpuskit.layouts import Found
+from corpuskit.levels import level_arrays
 from corpuskit.objects import Store
 from corpuskit.recordings import Facts, Index, load_levels, opened, stamp_of
 from corpuskit.silence import LevelCurve, level_curve, levels_key
@@ -31,9 +32,7 @@ def open_curve(workspace: Path, index: Index, found: Found) -> tuple[Facts, Leve
     if curve is not None:
         # A store that cannot be written costs only the time saved.
         with contextlib.suppress(CorpuskitError):
-            store.put(
-                levels_key(facts.digest), {"forward": curve.forward, "backward": curve.backward}
-            )
+            store.put(levels_key(facts.digest), level_arrays(curve))
     index.put(found.path, stamp, facts, found.clip)
     return facts, curve
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from corpuskit.preview.levels import Profile
+from corpuskit.levels import Profile
 from corpuskit.silence import FLOOR_16_BIT
 
 __all__ = ["Recommendation", "recommend"]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from corpuskit.config import SilenceConfig
+from corpuskit.levels import Levels, Profile
 from corpuskit.pairs import Candidate
-from corpuskit.preview.levels import Levels, Profile
 from corpuskit.recordings import Facts
 from corpuskit.silence import FLOOR_16_BIT, LevelCurve, analyse
 from corpuskit.tables import counted

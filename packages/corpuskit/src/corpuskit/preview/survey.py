@@ -19,9 +19,9 @@ from corpuskit.config import DatasetConfig, SilenceConfig
 from corpuskit.directions import directions
 from corpuskit.errors import BadSetting
 from corpuskit.layouts import Found, scan
+from corpuskit.levels import Levels, Profile, levels_of, profile
 from corpuskit.pairs import Candidate, candidates
 from corpuskit.preview.curves import open_curve
-from corpuskit.preview.levels import Levels, Profile, levels_of, profile
 from corpuskit.preview.recommend import Recommendation, recommend
 from corpuskit.preview.rows import Looked, Measured, Row, cut_of, row_of
 from corpuskit.recordings import Index

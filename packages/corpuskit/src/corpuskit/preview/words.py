@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from corpuskit.preview.levels import Profile
+from corpuskit.levels import Profile
 from corpuskit.preview.rows import Phrases, Row, SideRow
 from corpuskit.preview.survey import Previewed
 

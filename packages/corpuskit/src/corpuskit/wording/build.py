@@ -32,7 +32,7 @@ def built(result: Built) -> Iterator[str]:
         if len(changed) > 1:
             yield (
                 f"note: {len(changed)} settings changed at once ({', '.join(changed)}); "
-                "what each did cannot be told apart"
+                f"`corpuskit diff {result.previous.before} {made.name} --why` tells what each did"
             )
 
 

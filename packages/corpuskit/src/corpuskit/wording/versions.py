@@ -45,6 +45,40 @@ def effects(made: Version) -> Iterator[str]:
     )
 
 
+_VOICES = [
+    *("voice", "side", "pairs", "recordings", "recorded", "kept", "phrases"),
+    *("F0 (5-95 %)", "voiced", "speech level", "noise floor", "digital zero"),
+]
+
+
+def _voices(made: Version) -> Iterator[str]:
+    """Say who speaks on each side: how much, how high, how loud."""
+    yield from table(_VOICES, [_voice_row(voice) for voice in made.voices])
+
+
+def _voice_row(voice: Mapping[str, Any]) -> list[str]:
+    f0, levels = voice["f0"], voice["levels"]
+    zeros = levels["zero_share"]
+    return [
+        voice["speaker"],
+        voice["side"],
+        f"{voice['pairs']:,}",
+        f"{voice['recordings']:,}",
+        length(voice["seconds"]),
+        length(voice["kept_seconds"]),
+        f"{voice['phrases']:,}",
+        f"{f0['median']:.0f} Hz ({f0['low']:.0f}-{f0['high']:.0f})",
+        f"{100 * f0['voiced']:.0f} %",
+        _decibels(levels["speech"]),
+        _decibels(levels["floor"]),
+        "-" if zeros is None else f"{100 * zeros:.1f} %",
+    ]
+
+
+def _decibels(level: float | None) -> str:
+    return "-" if level is None else f"{level:.0f} dBFS"
+
+
 def _speakers(made: Version, side: str) -> str:
     names = made.speakers_of(("source", "target").index(side))
     return ", ".join(names) if len(names) <= 4 else f"{len(names)} speakers"
@@ -86,9 +120,7 @@ def version(made: Version) -> Iterator[str]:
         )
     yield f"splits: {splits(totals)}"
     yield from effects(made)
-    yield f"target F0 (train, geometric mean): {_geometric_mean(made, 'target'):.1f} Hz, " + (
-        f"source {_geometric_mean(made, 'source'):.1f} Hz"
-    )
+    yield from _voices(made)
     yield "settings:"
     for key, value in _flat(made).items():
         yield f"  {key} = {value}"
@@ -104,12 +136,6 @@ def version(made: Version) -> Iterator[str]:
             yield f"set aside: recording {recording.id}: {recording.reason}"
         elif recording.note:
             yield f"corrected: recording {recording.id} ({recording.path}): {recording.note}"
-
-
-def _geometric_mean(made: Version, side: str) -> float:
-    import math
-
-    return math.exp(getattr(made.statistics, side).pitch_mean)
 
 
 def _flat(made: Version) -> dict[str, Any]:

@@ -9,6 +9,7 @@ neither, and is left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,10 @@ __all__ = [
     "WINDOW",
     "Levels",
     "Profile",
+    "level_arrays",
     "levels_of",
     "profile",
+    "stored_levels",
     "window_levels",
 ]
 
@@ -83,6 +86,24 @@ class Profile:
         """Return the share of speech windows under a threshold."""
         speech = np.where(self.valley < CENTRES, levels.all, 0)
         return float(speech[thresh > CENTRES].sum() / max(1, speech.sum()))
+
+
+def level_arrays(curve: LevelCurve) -> dict[str, npt.NDArray[Any]]:
+    """Return what is stored of a recording's levels: its curve, and its windows counted."""
+    heard = levels_of(curve)
+    return {
+        "forward": curve.forward,
+        "backward": curve.backward,
+        "windows": np.stack([heard.all, heard.head]).astype(np.int32),
+        "zero": np.array([heard.zero], dtype=np.int64),
+    }
+
+
+def stored_levels(arrays: Mapping[str, npt.NDArray[Any]]) -> Levels:
+    """Return the windows counted of what `level_arrays` gave."""
+    every, head = arrays["windows"].astype(np.int64)
+    zero, milliseconds = int(arrays["zero"][0]), len(arrays["forward"])
+    return Levels(all=every, head=head, zero=zero, milliseconds=milliseconds)
 
 
 def window_levels(curve: LevelCurve) -> tuple[Float64, Float64]:
