@@ -1,0 +1,1 @@
+"""The commands, a file each: read options, call the library, print."""

@@ -1,0 +1,86 @@
+"""`trainer evaluate`: score a run on the eval split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from corpuskit.console import (
+    JsonOption,
+    QuietOption,
+    WorkspaceOption,
+    is_quiet,
+    print_json,
+    progress_hidden,
+    say,
+    workspace_of,
+)
+from trainer.commands.options import DeviceOption, PlaceArgument, place_of
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    place: PlaceArgument,
+    spk: Annotated[
+        str | None,
+        typer.Option(
+            "--spk",
+            metavar="VERSION",
+            help="Dataset version whose eval split is scored [default: the run's own]",
+            show_default=False,
+        ),
+    ] = None,
+    keep_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--keep-leaks",
+            help="Score pairs too whose sentence the run or an ancestor was trained on "
+            "in the same voice",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that measure [default: all cores]", show_default=False),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Score a run on the eval split: converted and unconverted side by side."""
+    from trainer.evaluate import evaluate
+    from trainer.scores import Evaluation, as_mapping, table
+    from trainer.wording import evaluated
+
+    tag, checkpoint = place_of(place)
+    events = evaluate(
+        workspace_of(workspace),
+        tag,
+        spk=spk,
+        checkpoint=checkpoint,
+        device=device,
+        keep_leaks=keep_leaks,
+        jobs=jobs or os.cpu_count() or 1,
+    )
+    evaluation = _last(events, quiet=quiet)
+    assert isinstance(evaluation, Evaluation)
+    if as_json:
+        print_json(as_mapping(evaluation))
+        return
+    if not is_quiet(quiet):
+        say(table(evaluation))
+        say(f"listen: {evaluation.sounds}")
+    say(evaluated(evaluation))
+
+
+def _last(events: Iterable[Any], *, quiet: bool) -> Any:
+    """Show on a terminal how many events came; return the last."""
+    from tqdm import tqdm
+
+    hidden = progress_hidden(quiet)
+    *_, last = tqdm(events, desc="evaluate", unit="pair", disable=hidden, leave=False)
+    return last

@@ -1,0 +1,29 @@
+"""`trainer show`: everything about one run."""
+
+from __future__ import annotations
+
+from corpuskit.console import (
+    JsonOption,
+    WorkspaceOption,
+    print_json,
+    print_lines,
+    workspace_of,
+)
+from trainer.commands.options import TagArgument
+
+__all__ = ["show"]
+
+
+def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    """Describe a run: where it comes from, its settings, how it went, its results."""
+    from trainer.checkpoint import listed
+    from trainer.runs import metrics, open_run
+    from trainer.wording import as_mapping, shown
+
+    found = open_run(workspace_of(workspace), tag)
+    rows = metrics(found.folder)
+    checkpoints = [each.folder.name for each in listed(found.checkpoints)]
+    if as_json:
+        print_json({**as_mapping(found), "metrics": rows, "checkpoints": checkpoints})
+    else:
+        print_lines(shown(found, rows, checkpoints))

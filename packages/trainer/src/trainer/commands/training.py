@@ -1,0 +1,131 @@
+"""What `run` and `resume` share: joining other processes, and a session shown as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from corpuskit.console import is_quiet, print_lines, progress_hidden, say, warn
+from corpuskit.errors import CorpuskitError
+
+if TYPE_CHECKING:
+    import torch
+
+    from corpuskit.versions import Version
+    from trainer.data import Splits
+    from trainer.distributed import World
+    from trainer.loop import Ended, Event, Progress
+    from trainer.runs import Run
+
+__all__ = ["joined_world", "show_notes", "train"]
+
+
+@contextmanager
+def joined_world(device: str) -> Iterator[World]:
+    """Join the processes torchrun started; those that do not lead take part here, to the end."""
+    from trainer.device import libraries, pick
+    from trainer.distributed import joined
+
+    with joined(device) as world:
+        if world.size > 1:
+            from trainer.identity import code_digest
+
+            place = pick(device)
+            world.check_same(
+                {"the device": place.type, "the trainer's code": code_digest(), **libraries()}
+            )
+        if not world.leads:
+            _follow_lead(place, world)
+        yield world
+
+
+def _follow_lead(device: torch.device, world: World) -> None:
+    """Take part in a training; what ends it is rank 0's to say, unless that is gone."""
+    from trainer.errors import LostProcess
+    from trainer.session import follow
+    from trainer.signals import on_signals
+
+    try:
+        with on_signals() as stop:
+            follow(device, stop, world)
+    except LostProcess:
+        raise
+    except CorpuskitError:
+        raise typer.Exit(2) from None
+
+
+def train(
+    run: Run,
+    version: Version,
+    device: torch.device,
+    splits: Splits | None,
+    world: World,
+    *,
+    quiet: bool,
+) -> None:
+    """Go through a session: say what it is, show it, close with a sentence."""
+    from trainer.runs import open_run
+    from trainer.session import session
+    from trainer.signals import on_signals
+    from trainer.wording import began, closing
+
+    if not is_quiet(quiet):
+        print_lines(began(run))
+    with on_signals() as stop:
+        events = session(run, version, device, stop, splits, world)
+        ended = _follow(events, run.record.epochs, quiet=quiet)
+    speech = sum(
+        pair.source.kept_seconds + pair.target.kept_seconds for pair in version.split("train")
+    )
+    say(closing(open_run(run.workspace, run.tag), ended, speech))
+
+
+def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:
+    """Show events as they come; return the last one."""
+    from trainer.loop import Ended, EpochDone, Note, Progress
+    from trainer.wording import epoch_line
+
+    with _bar(quiet=quiet) as bar:
+        for event in events:
+            if isinstance(event, Progress):
+                _advance(bar, event)
+                continue
+            bar.clear()  # what is printed now would stand behind it
+            if isinstance(event, Note):
+                show_notes([event.text], quiet=quiet)
+            elif isinstance(event, EpochDone) and not is_quiet(quiet):
+                say(epoch_line(event.row, epochs, best=event.best))
+            elif isinstance(event, Ended):
+                return event
+    raise AssertionError("a training ends with Ended")
+
+
+@contextmanager
+def _bar(*, quiet: bool) -> Iterator[Any]:
+    """Give a bar of steps on stderr, unseen unless that is a terminal."""
+    from tqdm import tqdm
+
+    bar = tqdm(disable=progress_hidden(quiet), leave=False, unit="step")
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def _advance(bar: Any, step: Progress) -> None:
+    """Move the bar to a step; a new epoch begins a new one."""
+    if step.batch <= bar.n or bar.total != step.batches:
+        bar.reset(total=step.batches)
+        bar.set_description(f"epoch {step.epoch}/{step.epochs}", refresh=False)
+    if step.loss is not None:
+        bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+    bar.update(step.batch - bar.n)
+
+
+def show_notes(texts: Iterable[str], *, quiet: bool) -> None:
+    """Print what the user should read."""
+    for text in texts:
+        warn(text, quiet=quiet, label="note: ")
