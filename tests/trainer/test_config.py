@@ -40,6 +40,7 @@ OTHER = {
     "train.freeze": ["encoder"],
     "train.precision": "fp32",
     "train.compile": "off",
+    "train.memory": "disk",
     "train.statistics": "own",
 }
 FIELDS = [

@@ -11,7 +11,7 @@ and no transfer but the pairs' indices.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Self
 
@@ -23,14 +23,19 @@ from torch import Tensor
 from trainer.packing import unstack
 
 __all__ = [
+    "FEATURES",
+    "SIDES",
     "Batch",
+    "Index",
     "Inputs",
     "PackedSet",
     "Padding",
     "PairArrays",
+    "check",
     "epoch_order",
     "in_parts",
     "padding_share",
+    "whole_rows",
 ]
 
 Float32 = npt.NDArray[np.float32]
@@ -61,12 +66,16 @@ class Inputs:
 
     def to(self, device: torch.device | str) -> Self:
         """Return the same on `device`."""
-        moved: dict[str, Any] = {
-            each.name: value.to(device)
+        return self.each(lambda value: value.to(device))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same with every tensor changed."""
+        changed: dict[str, Any] = {
+            each.name: change(value)
             for each in fields(self)
             if isinstance(value := getattr(self, each.name), Tensor)
         }
-        return replace(self, **moved)
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,30 +171,44 @@ class PackedSet:
         if not pairs:
             raise ValueError("no pairs to learn from")
         for index, pair in enumerate(pairs):
-            _check(pair, index, reduction)
-        source = [(p.source_mel, p.source_pitch, p.source_energy) for p in pairs]
-        target = [(p.target_mel, p.target_pitch, p.target_energy) for p in pairs]
-        durations = np.concatenate([*(p.durations for p in pairs), np.zeros(1)]).astype(np.int64)
-        lengths = _reduced(source, reduction), _reduced(target, reduction)
-        phrases = [
-            _Phrases.of([cut or (int(n),) for cut, n in zip(cuts, own, strict=True)], device)
-            for cuts, own in zip(
-                ([p.source_phrases for p in pairs], [p.target_phrases for p in pairs]),
-                lengths,
-                strict=True,
+            check(pair, index, reduction)
+        rows = {
+            f"{side}_{what}": torch.from_numpy(_rows(pairs, side, what, reduction)).to(device)
+            for side in SIDES
+            for what in FEATURES
+        }
+        return cls.laid(rows, Index.of(pairs, reduction), reduction, device)
+
+    @classmethod
+    def laid(
+        cls, rows: Mapping[str, Tensor], index: Index, reduction: int, device: torch.device | str
+    ) -> Self:
+        """Take rows that are laid end to end already, each side's last one zero.
+
+        `rows` holds "source_mel" (frames + 1, r * mels), "source_pitch" (frames + 1, r) and so on;
+        the index goes to `device`.
+        """
+
+        def side(name: str, lengths: Int64) -> _Side:
+            return _Side(
+                mel=rows[f"{name}_mel"],
+                pitch=rows[f"{name}_pitch"],
+                energy=rows[f"{name}_energy"],
+                starts=torch.from_numpy(np.cumsum(lengths) - lengths).to(device),
+                lengths=torch.from_numpy(lengths).to(device),
             )
-        ]
+
         return cls(
-            source=_lay(source, reduction, device),
-            target=_lay(target, reduction, device),
-            durations=torch.from_numpy(durations).to(device),
-            source_phrases=phrases[0],
-            target_phrases=phrases[1],
-            source_speaker=torch.tensor([p.source_speaker for p in pairs], device=device),
-            target_speaker=torch.tensor([p.target_speaker for p in pairs], device=device),
+            source=side("source", index.source_lengths),
+            target=side("target", index.target_lengths),
+            durations=torch.from_numpy(np.append(index.durations, 0)).to(device),
+            source_phrases=_Phrases.of(index.source_phrases, device),
+            target_phrases=_Phrases.of(index.target_phrases, device),
+            source_speaker=torch.tensor(index.source_speaker, device=device),
+            target_speaker=torch.tensor(index.target_speaker, device=device),
             reduction=reduction,
-            source_lengths=lengths[0],
-            target_lengths=lengths[1],
+            source_lengths=index.source_lengths,
+            target_lengths=index.target_lengths,
         )
 
     def __len__(self) -> int:
@@ -205,6 +228,11 @@ class PackedSet:
             "phrases": int(np.count_nonzero(self.source_phrases.host[host])),
             "utterances": len(host),
         }
+
+    def stream(self, chosen: Iterable[Sequence[int]], *, rounded: bool = False) -> Iterator[Batch]:
+        """Gather one batch after the other."""
+        for indices in chosen:
+            yield self.gather(indices, rounded=rounded)
 
     def gather(self, indices: Sequence[int], *, rounded: bool = False) -> Batch:
         """Return the pairs at `indices`, in this order, padded with zeros.
@@ -295,10 +323,56 @@ def _step_up(size: int, steps: int) -> int:
     return -(-size // step) * step
 
 
-_Features = Sequence[tuple[Float32, Float32, Float32]]  # mel, pitch and energy of one side
+SIDES = ("source", "target")
+FEATURES = ("mel", "pitch", "energy")
 
 
-def _check(pair: PairArrays, index: int, reduction: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """All of some pairs but their frames; lengths in reduced frames."""
+
+    source_lengths: Int64  # (pairs,)
+    target_lengths: Int64  # (pairs,)
+    durations: Int64  # (sum of source_lengths,)
+    source_phrases: tuple[tuple[int, ...], ...]
+    target_phrases: tuple[tuple[int, ...], ...]
+    source_speaker: tuple[int, ...]
+    target_speaker: tuple[int, ...]
+
+    @classmethod
+    def of(cls, pairs: Sequence[PairArrays], reduction: int) -> Index:
+        """Tell it of pairs; who gives no phrases has one."""
+        lengths = {
+            side: np.array(
+                [len(getattr(pair, f"{side}_pitch")) // reduction for pair in pairs], dtype=np.int64
+            )
+            for side in SIDES
+        }
+        phrases = {
+            side: tuple(
+                tuple(map(int, getattr(pair, f"{side}_phrases"))) or (int(length),)
+                for pair, length in zip(pairs, lengths[side], strict=True)
+            )
+            for side in SIDES
+        }
+        return cls(
+            source_lengths=lengths["source"],
+            target_lengths=lengths["target"],
+            durations=np.concatenate([pair.durations for pair in pairs]).astype(np.int64),
+            source_phrases=phrases["source"],
+            target_phrases=phrases["target"],
+            source_speaker=tuple(pair.source_speaker for pair in pairs),
+            target_speaker=tuple(pair.target_speaker for pair in pairs),
+        )
+
+
+def whole_rows(array: Float32, reduction: int) -> Float32:
+    """Return (T // reduction, reduction * values per frame) of (T, ...)."""
+    whole = len(array) // reduction
+    return array[: whole * reduction].reshape(whole, -1)
+
+
+def check(pair: PairArrays, index: int, reduction: int) -> None:
     """Raise ValueError where the arrays of pair number `index` do not fit together."""
     for side in ("source", "target"):
         mel, pitch, energy = (
@@ -329,35 +403,10 @@ def _check(pair: PairArrays, index: int, reduction: int) -> None:
         )
 
 
-def _reduced(side: _Features, reduction: int) -> Int64:
-    return np.array([len(pitch) // reduction for _, pitch, _ in side], dtype=np.int64)
-
-
-def _lay(side: _Features, reduction: int, device: torch.device | str) -> _Side:
-    """Lay one side's utterances end to end, in rows of whole reduced frames."""
-    lengths = _reduced(side, reduction)
-    mel, pitch, energy = (
-        torch.from_numpy(_rows([each[i] for each in side], lengths, reduction)).to(device)
-        for i in range(3)
-    )
-    return _Side(
-        mel=mel,
-        pitch=pitch,
-        energy=energy,
-        starts=torch.from_numpy(np.cumsum(lengths) - lengths).to(device),
-        lengths=torch.from_numpy(lengths).to(device),
-    )
-
-
-def _rows(arrays: Sequence[Float32], lengths: Int64, reduction: int) -> Float32:
-    """Return (sum of lengths + 1, reduction * values per frame) float32, the last row zero."""
-    values = int(np.prod(arrays[0].shape[1:]))
-    out = np.zeros((int(lengths.sum()) + 1, reduction * values), dtype=np.float32)
-    start = 0
-    for array, length in zip(arrays, lengths, strict=True):
-        out[start : start + length] = array[: length * reduction].reshape(length, -1)
-        start += length
-    return out
+def _rows(pairs: Sequence[PairArrays], side: str, what: str, reduction: int) -> Float32:
+    """Lay one feature of one side end to end, with a last row of zeros."""
+    rows = [whole_rows(getattr(pair, f"{side}_{what}"), reduction) for pair in pairs]
+    return np.concatenate([*rows, np.zeros_like(rows[0][:1])]).astype(np.float32, copy=False)
 
 
 # ---------------------------------------------------------------------- order

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # [train] keys that change no weight at a given step
-CADENCE = ("epochs", "save_every", "samples", "patience")
+CADENCE = ("epochs", "memory", "save_every", "samples", "patience")
 
 
 def _require(good: bool, key: str, problem: str, remedy: str) -> None:
@@ -172,6 +172,7 @@ class TrainConfig:
     seed: int = 0
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bf16 on CUDA, else fp32
     compile: Literal["auto", "graphs", "off"] = "auto"  # auto: steps as CUDA graphs on CUDA
+    memory: Literal["auto", "device", "disk"] = "auto"  # where frames stand; disk: mapped files
     save_every: int = 10  # epochs between kept checkpoints; last and best are always kept
     statistics: Literal["auto", "parent", "own"] = "auto"  # auto: the parent's when fine-tuning
     samples: int = 2  # dev pairs drawn (and heard) at every kept checkpoint

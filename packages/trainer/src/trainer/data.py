@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from corpuskit.config import to_mapping
 from corpuskit.errors import BadSetting
 from corpuskit.features import Features, continuous_log_f0, log_energy
-from trainer import lineage, preflight
+from trainer import identity, lineage, preflight
+from trainer.device import pick_memory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from corpuskit.config import DatasetConfig
@@ -157,10 +161,12 @@ def load_splits(
     device: torch.device,
     *,
     search: bool = False,
+    memory: str = "auto",
 ) -> Splits:
     """Load what a training needs; the dev pairs `left_out` are not scored.
 
-    `search` tells that the model searches alignments itself, which not every pair allows.
+    `search` tells that the model searches alignments itself, which not every pair allows. `memory`
+    is `train.memory`: whether frames stand on the device or in mapped files.
 
     Raises
     ------
@@ -169,10 +175,19 @@ def load_splits(
     """
     normaliser = Normaliser(statistics, version.settings.features.energy_gate)
     scored = lineage.without(version.split("dev"), left_out)
-    return Splits(
-        train=load(version, version.split("train"), normaliser, speakers, device, search=search),
-        dev=load(version, scored, normaliser, speakers, device, search=search),
+    both = version.split("train"), scored
+    mapped = pick_memory(memory, _bytes(version, [*both[0], *both[1]]), device) == "disk"
+    train, dev = (
+        load(version, pairs, normaliser, speakers, device, search=search, mapped=mapped)
+        for pairs in both
     )
+    return Splits(train=train, dev=dev)
+
+
+def _bytes(version: Version, pairs: Sequence[Pair]) -> int:
+    """Return how much memory pairs take when they are packed."""
+    spans = [side.frames for pair in pairs for side in (pair.source, pair.target)]
+    return 4 * (version.settings.features.mels + 2) * sum(stop - first for first, stop in spans)
 
 
 def load(
@@ -183,8 +198,11 @@ def load(
     device: torch.device,
     *,
     search: bool = False,
+    mapped: bool = False,
 ) -> SplitData:
     """Read, normalise and pack some pairs of a version.
+
+    `mapped` packs them in files of the workspace's cache, and finds them there the next time.
 
     Raises
     ------
@@ -197,9 +215,57 @@ def load(
     """
     from trainer.batches import PackedSet
 
+    reduction, drift = version.settings.align.reduction, preflight.Drift()
     rows = {name: index for index, name in enumerate(speakers)}
-    reduction = version.settings.align.reduction
-    arrays, found, drift = [], list[tuple[str, str]](), preflight.Drift()
+    arrays = _arrays_of(version, pairs, normaliser, rows, drift, search=search)
+    if not mapped:
+        packed = PackedSet.build(list(arrays), reduction=reduction, device=device)
+        return SplitData(pairs=tuple(pairs), packed=packed, notes=tuple(drift.notes()))
+    from trainer import packs
+
+    folder = _pack_folder(version, pairs, normaliser, speakers, search=search)
+    if not folder.exists():
+        with packs.Writer(folder, reduction) as writer:
+            for each in arrays:
+                writer.add(each)
+            writer.publish(list(drift.notes()))
+    return SplitData(
+        pairs=tuple(pairs), packed=packs.opened(folder, device), notes=packs.notes_of(folder)
+    )
+
+
+def _pack_folder(
+    version: Version,
+    pairs: Sequence[Pair],
+    normaliser: Normaliser,
+    speakers: Sequence[str],
+    *,
+    search: bool,
+) -> Path:
+    """Return where a pack of these pairs is, or will be: its name says what it is made of."""
+    made_of = {
+        "version": version.fingerprint,
+        "pairs": [pair.id for pair in pairs],
+        "statistics": to_mapping(normaliser.statistics),
+        "speakers": list(speakers),
+        "reduction": version.settings.align.reduction,
+        "search": search,
+        "code": identity.code_digest(),
+    }
+    return version.workspace / "cache" / "packs" / identity.digest_of(made_of)[:32]
+
+
+def _arrays_of(
+    version: Version,
+    pairs: Sequence[Pair],
+    normaliser: Normaliser,
+    rows: dict[str, int],
+    drift: preflight.Drift,
+    *,
+    search: bool,
+) -> Iterator[PairArrays]:
+    """Read and normalise pairs one by one; raises at the end where some cannot teach."""
+    reduction, found = version.settings.align.reduction, list[tuple[str, str]]()
     sources, targets = [p.source for p in pairs], [p.target for p in pairs]
     read = _Once(version.features, [*sources, *targets])
     normalised = _Once(normaliser.source, sources), _Once(normaliser.target, targets)
@@ -216,13 +282,8 @@ def load(
         )
         drift.add("source", vars(frames[0]))
         drift.add("target", vars(frames[1]))
-        arrays.append(_arrays(pair, *frames, durations, rows))
+        yield _arrays(pair, *frames, durations, rows)
     preflight.check(found, version.name)
-    return SplitData(
-        pairs=tuple(pairs),
-        packed=PackedSet.build(arrays, reduction=reduction, device=device),
-        notes=tuple(drift.notes()),
-    )
 
 
 class _Once(Generic[In, Out]):

@@ -25,6 +25,7 @@ __all__ = [
     "name_of",
     "pick",
     "pick_compile",
+    "pick_memory",
     "pick_precision",
     "reseed",
     "scaler",
@@ -78,6 +79,22 @@ def pick_precision(setting: str, device: torch.device) -> str:
 def pick_compile(setting: str, device: torch.device) -> str:
     """Return graphs or off; "auto" is graphs on CUDA. Elsewhere there is nothing to record."""
     return "off" if device.type != "cuda" else {"auto": "graphs"}.get(setting, setting)
+
+
+def pick_memory(setting: str, needed: int, device: torch.device) -> str:
+    """Return where a training's frames stand, device or disk; "auto" looks at what is free.
+
+    `needed` bytes may take half of the device's free memory, and of the machine's: weights,
+    gradients and batches want the rest.
+    """
+    import torch
+
+    if setting != "auto":
+        return setting
+    room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if device.type == "cuda":
+        room = min(room, torch.cuda.mem_get_info(device)[0])
+    return "disk" if 2 * needed > room else "device"
 
 
 def name_of(device: torch.device) -> str:

@@ -35,6 +35,7 @@ CODE = (
     "losses",
     "model",
     "packing",
+    "packs",
     "prosody",
     "schedule",
 )

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import torch
 
 from corpuskit.files import append_line
 from trainer import checkpoint, runs
-from trainer.batches import PackedSet, epoch_order, in_parts, padding_share
+from trainer.batches import Batch, PackedSet, epoch_order, in_parts, padding_share
 from trainer.checkpoint import State
 from trainer.config import TrainConfig
 from trainer.data import SplitData, Splits
@@ -31,7 +32,7 @@ from trainer.distributed import ALONE, World
 from trainer.errors import Diverged
 from trainer.graphs import Recorder, cuda_recorder
 from trainer.learner import Cut, Learner
-from trainer.losses import TOTAL, Accumulator, Term, reported_weights, shares, sums
+from trainer.losses import TOTAL, Accumulator, reported_weights, shares, sums
 from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
@@ -118,10 +119,12 @@ def train(
                 state.epoch + 1,
             )
             learner.model.train()
+            batches = _stream(learner, pairs, order, settings, state, world)
             look = True
             while state.batch < len(order) and not world.stops(stop, look=look):
                 # every step
-                running.add(_step(learner, pairs, order[state.batch], settings, state, world))
+                parts, cut = next(batches)
+                running.add(learner.step(parts, state.batch, cut))
                 state = replace(state, batch=state.batch + 1)
                 # once in a while: wait for the device, and see whether it still computes numbers
                 look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
@@ -163,26 +166,33 @@ def train(
     )
 
 
-def _step(
+def _stream(
     learner: Learner,
     pairs: PackedSet,
-    batch: Sequence[int],
+    order: Sequence[Sequence[int]],
     settings: TrainConfig,
     state: State,
     world: World,
-) -> dict[str, Term]:
-    """Learn from a batch; returns the losses of this process' parts of it.
+) -> Iterator[tuple[list[Batch], Cut]]:
+    """Gather what is left of an epoch, batch by batch: this process' parts of each.
 
     What is random depends on seed, epoch, batch and part alone, so that it matters in how many
     parts a batch is computed, and not where.
     """
-    parts = in_parts(batch, settings.accumulate * world.size)
-    held = shares([pairs.counts(part) for part in parts])
-    own = world.own(len(parts), settings.accumulate)
-    place = (settings.seed, state.epoch + 1, state.batch)
-    cut = Cut(shares=[held[i] for i in own], keys=[(*place, i) for i in own])
-    batches = [pairs.gather(parts[i], rounded=learner.rounded) for i in own]
-    return learner.step(batches, state.batch, cut)
+
+    def cut(number: int) -> tuple[list[list[int]], Cut]:
+        parts = in_parts(order[number], settings.accumulate * world.size)
+        held = shares([pairs.counts(part) for part in parts])
+        own = world.own(len(parts), settings.accumulate)
+        place = (settings.seed, state.epoch + 1, number)
+        keys = [(*place, i) for i in own]
+        return [parts[i] for i in own], Cut(shares=[held[i] for i in own], keys=keys)
+
+    cuts = [cut(number) for number in range(state.batch, len(order))]
+    chosen = chain.from_iterable(own for own, _ in cuts)
+    gathered = pairs.stream(chosen, rounded=learner.rounded)
+    for own, of_whole in cuts:
+        yield list(islice(gathered, len(own))), of_whole
 
 
 def _of_all(running: Accumulator, device: torch.device, world: World) -> Accumulator:

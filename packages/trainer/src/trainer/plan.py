@@ -158,6 +158,7 @@ def load(made: Plan) -> Splits:
         left_out,
         made.device,
         search=made.config.model.align == "search",
+        memory=made.config.train.memory,
     )
 
 

@@ -135,7 +135,13 @@ def session(
             left_out = () if run.record.leaks.kept else run.record.leaks.pairs
             search = run.config.model.align == "search"
             splits = load_splits(
-                version, run.statistics, run.speakers, left_out, device, search=search
+                version,
+                run.statistics,
+                run.speakers,
+                left_out,
+                device,
+                search=search,
+                memory=run.config.train.memory,
             )
         yield from (Note(text=text) for text in splits.train.notes)
         if world.size > 1:
