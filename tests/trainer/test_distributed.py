@@ -187,6 +187,55 @@ def test_who_is_killed_takes_the_others_along(workspace: Path, rank: int) -> Non
     assert checkpoint.last(both.checkpoints).epoch >= 1
 
 
+IMPATIENT = """
+from datetime import timedelta
+import trainer.distributed
+from trainer.cli import main
+trainer.distributed.STEP = timedelta(seconds=4)
+main()
+"""
+
+
+@pytest.mark.slow
+def test_who_hangs_is_given_up(workspace: Path) -> None:
+    with group(2, "-c", IMPATIENT, *run_command(workspace, "both", epochs=2000)[2:]) as processes:
+        wait_for(lambda: " 1/2000 " in processes.said(0))
+        processes.started[1].send_signal(signal.SIGSTOP)
+        code = processes.started[0].wait(60)
+
+        assert code == 2
+        assert "error: process 0 of 2" in processes.said(0, "err")
+    assert open_run(workspace, "both").status == "failed"
+
+
+DRIFTING = """
+import os, torch
+from trainer.cli import main
+from trainer.learner import Learner
+
+real = Learner.step
+
+def step(self, parts, index, cut):
+    if os.environ["RANK"] == "1" and index == 2:
+        with torch.no_grad():
+            self.parameters[0].view(-1)[0] += 1e-6
+    return real(self, parts, index, cut)
+
+Learner.step = step
+main()
+"""
+
+
+@pytest.mark.slow
+def test_weights_that_drift_apart_are_found_out(workspace: Path) -> None:
+    first, second = together(2, "-c", DRIFTING, *run_command(workspace, "both")[2:])
+
+    assert (first.code, second.code) == (2, 2)
+    assert "in epoch 1 the sum of the weights is" in first.stderr
+    assert (second.stdout, second.stderr) == ("", "")
+    assert checkpoint.last(open_run(workspace, "both").checkpoints).epoch == 0
+
+
 POISONED = """
 import math, os
 from dataclasses import replace

@@ -46,7 +46,8 @@ class World:
         self.size = size
         self._waiting = size > 1  # the others, for work
         # what the host must know at once goes past the device
-        self._host = _by_host() if size > 1 else None
+        self._host = _by_host(WORK) if size > 1 else None
+        self._later = _by_host(STEP) if size > 1 else None
 
     @property
     def leads(self) -> bool:
@@ -100,9 +101,10 @@ class World:
         """Return rank 0's `value`, its tensors on the same kind of device as there."""
         if self.size == 1:
             return cast("T", value)
-        self._waiting = False
         with self._others():
-            return cast("T", self._sent(value) if self.leads else self._received())
+            found = self._sent(value) if self.leads else self._received()
+        self._waiting, self._host = False, self._later
+        return cast("T", found)
 
     def dismiss(self) -> None:
         """Let those who still wait for work know that there is none."""
@@ -177,11 +179,11 @@ class World:
             ) from None
 
 
-def _by_host() -> Any:
+def _by_host(patience: timedelta) -> Any:
     """Return a group that exchanges through the machines' memories, whatever the device."""
     import torch.distributed as dist
 
-    return dist.new_group(backend="gloo", timeout=WORK)
+    return dist.new_group(backend="gloo", timeout=patience)
 
 
 ALONE = World()

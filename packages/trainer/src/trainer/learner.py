@@ -165,6 +165,19 @@ class Learner:
             parameter.grad = gradient.view(shape)
         return loss.view(())
 
+    def check_same(self, epoch: int) -> None:
+        """Make sure that all processes hold the same weights; waits for the device.
+
+        Raises
+        ------
+        CorpuskitError
+            They do not: devices of different kinds, maybe, that round differently.
+        """
+        if self._world.size > 1:
+            total = torch.stack([each.detach().double().sum() for each in self.parameters]).sum()
+            name = f"in epoch {epoch} the sum of the weights"
+            self._world.check_same({name: repr(float(total))})
+
     @property
     def used(self) -> FS2VC:
         """The model to score, keep and use: the running mean of the weights, or the last."""

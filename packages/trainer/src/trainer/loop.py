@@ -140,6 +140,7 @@ def train(
             state = replace(state, step=learner.steps)
             dev = score(learner.used, splits.dev.packed, settings.batch_size, stop, world)
             running = _of_all(running, device, world)
+            learner.check_same(state.epoch + 1)
             if dev is None:
                 # interrupted: what was learnt is kept, to the step
                 _save(run, learner, state, running, world)
