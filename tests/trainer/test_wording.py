@@ -10,7 +10,7 @@ import pytest
 from trainer.checkpoint import State
 from trainer.loop import Ended
 from trainer.runs import Parent, Run, StatisticsPart, update
-from trainer.wording import as_mapping, began, closing, counted, epoch_line, listing, shown
+from trainer.wording.runs import as_mapping, began, closing, counted, epoch_line, listing, shown
 from training import started
 
 ROW = {"epoch": 3, "step": 1200, "lr": 1.234e-4, "train": {"total": 1.5}, "dev": {"total": 1.75}}

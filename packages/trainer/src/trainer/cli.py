@@ -23,6 +23,7 @@ from trainer import __version__
 from trainer.commands.convert import convert
 from trainer.commands.evaluate import evaluate
 from trainer.commands.list_ import list_
+from trainer.commands.lr import lr
 from trainer.commands.resume import resume
 from trainer.commands.run import run
 from trainer.commands.show import show
@@ -54,6 +55,7 @@ app.command()(run)
 app.command()(resume)
 app.command("list")(list_)
 app.command()(show)
+app.command()(lr)
 app.command()(evaluate)
 app.command()(convert)
 

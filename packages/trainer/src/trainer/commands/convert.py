@@ -78,7 +78,7 @@ def convert(
     from trainer.convert import Converter
     from trainer.many import convert_all, outcomes, written
     from trainer.prosody import Draw
-    from trainer.wording import converted
+    from trainer.wording.runs import converted
 
     tag, checkpoint = place_of(place)
     wanted = outcomes(recordings, out)

@@ -54,7 +54,7 @@ def evaluate(
     """Score a run on the eval split: converted and unconverted side by side."""
     from trainer.evaluate import evaluate
     from trainer.scores import Evaluation, as_mapping, table
-    from trainer.wording import evaluated
+    from trainer.wording.runs import evaluated
 
     tag, checkpoint = place_of(place)
     events = evaluate(

@@ -19,7 +19,7 @@ __all__ = ["list_"]
 def list_(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """List the runs of the workspace."""
     from trainer.runs import list_runs, open_run
-    from trainer.wording import as_mapping, counted, listing
+    from trainer.wording.runs import as_mapping, counted, listing
 
     where = workspace_of(workspace)
     found = []

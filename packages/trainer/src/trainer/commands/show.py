@@ -18,7 +18,7 @@ def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOpti
     """Describe a run: where it comes from, its settings, how it went, its results."""
     from trainer.checkpoint import listed
     from trainer.runs import metrics, open_run
-    from trainer.wording import as_mapping, shown
+    from trainer.wording.runs import as_mapping, shown
 
     found = open_run(workspace_of(workspace), tag)
     rows = metrics(found.folder)

@@ -70,7 +70,7 @@ def train(
     from trainer.runs import open_run
     from trainer.session import session
     from trainer.signals import on_signals
-    from trainer.wording import began, closing
+    from trainer.wording.runs import began, closing
 
     if not is_quiet(quiet):
         print_lines(began(run))
@@ -86,7 +86,7 @@ def train(
 def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:
     """Show events as they come; return the last one."""
     from trainer.loop import Ended, EpochDone, Note, Progress
-    from trainer.wording import epoch_line
+    from trainer.wording.runs import epoch_line
 
     with _bar(quiet=quiet) as bar:
         for event in events:

@@ -1,0 +1,1 @@
+"""Everything the commands say, a file a subject. Pure text, no printing."""
