@@ -76,6 +76,20 @@ def test_rounded_sizes_change_no_loss_and_no_gradient(
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of its own tracing
+def test_torch_compile_takes_the_plain_model_whole_and_changes_no_loss(packed: PackedSet) -> None:
+    torch.manual_seed(0)
+    model = FS2VC(ModelConfig(**SMALL), 2).train()
+    batch = packed.gather([0, 1], rounded=True)
+    wanted = losses(model, batch)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+
+    assert losses(compiled, batch) == pytest.approx(wanted, rel=1e-6, abs=1e-6)
+
+
 # -------------------------------------------------------- nothing waits for the device
 
 
