@@ -187,6 +187,16 @@ def test_who_is_killed_takes_the_others_along(workspace: Path, rank: int) -> Non
     assert checkpoint.last(both.checkpoints).epoch >= 1
 
 
+@pytest.mark.slow
+def test_frames_in_mapped_files_are_mapped_by_all(workspace: Path) -> None:
+    alone = trained(workspace, "train.accumulate=2", tag="alone")
+
+    ended = together(2, *run_command(workspace, "both", "train.memory=disk"))
+
+    assert [each.code for each in ended] == [0, 0], ended
+    same_course(open_run(workspace, "both"), alone)
+
+
 IMPATIENT = """
 from datetime import timedelta
 import trainer.distributed

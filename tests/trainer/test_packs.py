@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -26,6 +27,17 @@ def written(folder: Path) -> Path:
             writer.add(pair)
         writer.publish(["a note"])
     return folder
+
+
+def test_a_pack_goes_to_another_process_as_its_name(tmp_path: Path) -> None:
+    data = packs.opened(written(tmp_path / "pack"), CPU)
+    sent = pickle.dumps(data)
+
+    assert len(sent) < 1000
+    assert_equal(pickle.loads(sent).gather([3, 1]), data.gather([3, 1]))
+    shutil.rmtree(tmp_path / "pack")
+    with pytest.raises(CorpuskitError, match="not on this machine; share the workspace"):
+        pickle.loads(sent)
 
 
 def assert_equal(one: Batch, other: Batch) -> None:

@@ -94,6 +94,8 @@ def pick_memory(setting: str, needed: int, device: torch.device) -> str:
     room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if device.type == "cuda":
         room = min(room, torch.cuda.mem_get_info(device)[0])
+    else:  # each process that trains on this machine holds its own
+        room //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return "disk" if 2 * needed > room else "device"
 
 

@@ -113,8 +113,20 @@ def notes_of(folder: Path) -> tuple[str, ...]:
 
 
 def opened(folder: Path, device: torch.device) -> MappedSet:
-    """Map a pack; its batches go to `device`."""
-    plain = _index(folder)
+    """Map a pack; its batches go to `device`.
+
+    Raises
+    ------
+    CorpuskitError
+        It is not there: another process wrote it to a disk this one does not see.
+    """
+    try:
+        plain = _index(folder)
+    except FileNotFoundError:
+        raise CorpuskitError(
+            f"{folder} is not on this machine",
+            "share the workspace with it, or use --set train.memory=device",
+        ) from None
     index = Index(
         source_lengths=np.array(plain["source_lengths"], dtype=np.int64),
         target_lengths=np.array(plain["target_lengths"], dtype=np.int64),
@@ -131,7 +143,7 @@ def opened(folder: Path, device: torch.device) -> MappedSet:
         mapped = torch.from_file(str(folder / name), size=values, dtype=torch.float32)
         rows[name] = mapped.view(int(lengths.sum()) + 1, -1)
     packed = MappedSet.laid(rows, index, plain["reduction"], "cpu")
-    return replace(packed, home=device)
+    return replace(packed, home=device, folder=folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +151,11 @@ class MappedSet(PackedSet):
     """All pairs of a split in mapped files; batches are gathered there and brought `home`."""
 
     home: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    folder: Path = field(default_factory=Path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as a name: it maps the same files."""
+        return opened, (self.folder, self.home)
 
     def gather(self, indices: Sequence[int], *, rounded: bool = False) -> Batch:
         """Return the pairs at `indices` as `PackedSet` would."""

@@ -30,7 +30,7 @@ from trainer.loop import Ended, EpochDone, Event, Note, train
 from trainer.signals import Stop
 from trainer.start import session_here
 
-__all__ = ["Resumed", "follow", "resume", "session"]
+__all__ = ["Resumed", "Work", "follow", "resume", "session"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def session(
             )
         yield from (Note(text=text) for text in splits.train.notes)
         if world.size > 1:
-            world.give(_Work.of(run, splits))
+            world.give(Work.of(run, splits))
         for event in train(run, splits, device, stop, world):
             if isinstance(event, EpochDone):
                 yield from keeper.epoch(event.row)
@@ -155,20 +155,21 @@ def session(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Work:
+class Work:
     """What a process needs to take part in a training; it reads nothing itself."""
 
     run: runs.Run
     splits: Splits
 
     @classmethod
-    def of(cls, run: runs.Run, splits: Splits) -> _Work:
+    def of(cls, run: runs.Run, splits: Splits) -> Work:
+        """Gather it."""
         assert run.config  # read here, and taken along
         train, dev = (replace(each, pairs=()) for each in (splits.train, splits.dev))
         return cls(run=run, splits=Splits(train=train, dev=dev))
 
 
-def follow(device: torch.device, stop: Stop, world: World) -> None:
+def follow(work: Work, device: torch.device, stop: Stop, world: World) -> None:
     """Take part in the training that rank 0 leads, until it ends; nothing is read or written.
 
     Raises
@@ -176,10 +177,8 @@ def follow(device: torch.device, stop: Stop, world: World) -> None:
     CorpuskitError
         It failed, which rank 0 tells; `LostProcess`, which it may not.
     """
-    work: _Work | None = world.give()
-    if work is not None:
-        for _ in train(work.run, work.splits, device, stop, world):
-            pass
+    for _ in train(work.run, work.splits, device, stop, world):
+        pass
 
 
 class _Keeper:

@@ -45,12 +45,15 @@ def joined_world(device: str) -> Iterator[World]:
 def _follow_lead(device: torch.device, world: World) -> None:
     """Take part in a training; what ends it is rank 0's to say, unless that is gone."""
     from trainer.errors import LostProcess
-    from trainer.session import follow
+    from trainer.session import Work, follow
     from trainer.signals import on_signals
 
+    work: Work | None = world.give()
+    if work is None:
+        return
     try:
         with on_signals() as stop:
-            follow(device, stop, world)
+            follow(work, device, stop, world)
     except LostProcess:
         raise
     except CorpuskitError:
