@@ -21,6 +21,7 @@ from corpuskit.console import (
 )
 from trainer import __version__
 from trainer.commands.convert import convert
+from trainer.commands.diff import diff
 from trainer.commands.evaluate import evaluate
 from trainer.commands.list_ import list_
 from trainer.commands.lr import lr
@@ -55,6 +56,7 @@ app.command()(run)
 app.command()(resume)
 app.command("list")(list_)
 app.command()(show)
+app.command()(diff)
 app.command()(lr)
 app.command()(evaluate)
 app.command()(convert)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from corpuskit.files import read_json
 from trainer.metrics import DEFINITIONS, Distances
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Utterance",
     "as_mapping",
     "as_result",
+    "evaluations",
     "summarise",
     "table",
 ]
@@ -116,6 +119,19 @@ def as_result(evaluation: Evaluation) -> dict[str, Any]:
             for column, figures in evaluation.figures.items()
         },
     }
+
+
+def evaluations(folder: Path) -> list[dict[str, Any]]:
+    """Read the evaluations in a run's folder, the oldest first; damaged files are left out."""
+    found = []
+    for path in sorted(
+        (folder / "evaluations").glob("*.json"), key=lambda path: path.stat().st_mtime_ns
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            mapping = read_json(path)
+            if mapping.get("schema") == SCHEMA:
+                found.append(mapping)
+    return found
 
 
 _ROWS = {
