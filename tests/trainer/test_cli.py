@@ -77,7 +77,8 @@ def test_run_resume_list_show(command: Command, workspace: Path) -> None:
 
     result = command("list")
     assert result.stdout.splitlines()[-1] == f"1 run in {workspace}."
-    assert result.stdout.splitlines()[1].split()[:5] == ["N2C_1", "N2C", "-", "finished", "3/3"]
+    row = result.stdout.splitlines()[1].split()
+    assert row[:8] == ["N2C_1", "N2C", "-", "fs2vc", "3", "x", "2", "finished"]
     (row,) = json.loads(command("list", "--json").stdout)
     assert (row["tag"], row["status"], row["epoch"]) == ("N2C_1", "finished", 3)
 
@@ -211,7 +212,7 @@ def test_the_commands_are_those_of_the_design() -> None:
     group = typer.main.get_command(trainer.cli.app)
 
     assert set(group.commands) == {  # type: ignore[attr-defined]
-        "run", "resume", "list", "show", "evaluate", "convert",
+        "run", "resume", "list", "show", "note", "diff", "lr", "evaluate", "convert",
     }  # fmt: skip
     assert set(options_of("run")) >= {
         "--spk", "--pretrain", "--reset-optim", "--keep-optim", "--tag", "--like", "--model",
@@ -220,7 +221,9 @@ def test_the_commands_are_those_of_the_design() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["run", "resume", "list", "show", "evaluate", "convert"])
+@pytest.mark.parametrize(
+    "name", ["run", "resume", "list", "show", "note", "diff", "lr", "evaluate", "convert"]
+)
 def test_every_option_has_help(name: str) -> None:
     assert all(len(text) > 10 for text in options_of(name).values())
 

@@ -7,10 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from corpuskit.config import to_mapping
 from trainer.checkpoint import State
+from trainer.config import ModelConfig
+from trainer.descent import Verdict
 from trainer.loop import Ended
-from trainer.runs import Parent, Run, StatisticsPart, update
-from trainer.wording.runs import as_mapping, began, closing, counted, epoch_line, listing, shown
+from trainer.runs import Parent, Remark, Run, StatisticsPart, update
+from trainer.wording.runs import (
+    as_mapping,
+    began,
+    closing,
+    counted,
+    epoch_line,
+    listing,
+    model_in_short,
+    shown,
+)
 from training import started
 
 ROW = {"epoch": 3, "step": 1200, "lr": 1.234e-4, "train": {"total": 1.5}, "dev": {"total": 1.75}}
@@ -78,12 +90,39 @@ def test_a_stop_says_how_to_go_on(run: Run) -> None:
 
 
 def test_runs_are_a_table(run: Run) -> None:
-    header, line = listing([run])
+    header, line = listing([(run, 0)], {})
 
     assert header.split("  ")[0] == "run"
-    assert line.split() == (
-        f"N2C_1 N2C J_1@7 running 3/50 1.6180 @2 1.6 min {run.record.identity[:12]}".split()
-    )
+    # 93 s for three epochs are 1,550 s for fifty.
+    told = "N2C_1 N2C J_1@7 fs2vc 3 x 2 running 3/50 1.6180 @2 25.8 min"
+    assert line.split() == told.split()
+
+
+def test_a_note_and_a_verdict_stand_beside_their_run(run: Run) -> None:
+    said = Remark(text="the sound\nis  good, but " + "very " * 20, written="2026-01-02T03:04:05Z")
+    run = update(run, remarks=(said,))
+    verdict = Verdict(what="bad", text="pitch was all zero", inherited_from="J_1")
+
+    line = list(listing([(run, 2)], {run.tag: verdict}))[-1]
+    told = "\n".join(shown(run, [], [], verdict))
+
+    assert line.startswith("    N2C_1  ")
+    assert line.endswith("bad (J_1)  the sound is good, but very very very v…")
+    assert "verdict bad, given to run J_1: pitch was all zero" in told
+    assert "note 2026-01-02: the sound\nis  good" in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({}, "fs2vc"),
+        ({"pitch_ar": "on", "align": "search"}, "fs2vc ar search"),
+        ({"pitch_ar": "phrase", "prosody": "wgmm"}, "fs2vc ar=phrase wgmm"),
+    ],
+)
+def test_a_model_is_named_by_what_is_not_plain(settings: dict[str, str], name: str) -> None:
+    assert model_in_short({"kind": "fs2vc", **settings}) == name
+    assert model_in_short(to_mapping(ModelConfig(**settings))) == name
 
 
 def test_a_run_is_shown_with_its_best_and_last_epochs_and_results(run: Run) -> None:
@@ -107,3 +146,5 @@ def test_json_has_the_status_as_it_is_now(run: Run) -> None:
 
     assert run.record.status == "running"
     assert as_mapping(run)["status"] == "stopped"
+    assert as_mapping(run)["verdict"] is None
+    assert as_mapping(run, Verdict(what="good", text="at last"))["verdict"]["what"] == "good"

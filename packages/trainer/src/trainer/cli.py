@@ -25,6 +25,7 @@ from trainer.commands.diff import diff
 from trainer.commands.evaluate import evaluate
 from trainer.commands.list_ import list_
 from trainer.commands.lr import lr
+from trainer.commands.note import note
 from trainer.commands.resume import resume
 from trainer.commands.run import run
 from trainer.commands.show import show
@@ -56,6 +57,7 @@ app.command()(run)
 app.command()(resume)
 app.command("list")(list_)
 app.command()(show)
+app.command()(note)
 app.command()(diff)
 app.command()(lr)
 app.command()(evaluate)

@@ -55,9 +55,11 @@ __all__ = [
     "Parent",
     "Process",
     "Record",
+    "Remark",
     "Run",
     "Session",
     "StatisticsPart",
+    "add_remark",
     "add_result",
     "claim",
     "find_same",
@@ -154,6 +156,15 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remark:
+    """What somebody noted about a run."""
+
+    text: str
+    written: str  # UTC
+    verdict: str = ""  # "good", "bad", or "" where none is given
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """run.json."""
 
@@ -179,6 +190,7 @@ class Record:
     best_loss: float | None = None
     seconds: float = 0.0  # spent training, all sessions
     results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
+    remarks: tuple[Remark, ...] = ()  # in the order in which they were written
     schema: int = SCHEMA
 
 
@@ -309,6 +321,7 @@ def _record(mapping: dict[str, Any]) -> Record:
         "leaks": LeakPart(**{**leaks, "pairs": tuple(leaks["pairs"])}),
         "parent": Parent(**{**parent, "left": tuple(parent["left"])}) if parent else None,
         "speakers": tuple(mapping["speakers"]),
+        "remarks": tuple(Remark(**each) for each in mapping.get("remarks", ())),
         "sessions": tuple(
             Session(**{**each, "process": Process(**each["process"])})
             for each in mapping["sessions"]
@@ -366,6 +379,14 @@ def add_result(workspace: Path, tag: str, name: str, result: Mapping[str, Any]) 
     with registry(workspace):
         run = open_run(workspace, tag)
         return _write(run, results={**run.record.results, name: dict(result)})
+
+
+def add_remark(workspace: Path, tag: str, text: str, verdict: str = "") -> Run:
+    """Keep what somebody noted about a run; a verdict replaces the one before."""
+    with registry(workspace):
+        run = open_run(workspace, tag)
+        remark = Remark(text=text, written=utc_now(), verdict=verdict)
+        return _write(run, remarks=(*run.record.remarks, remark))
 
 
 def _write(run: Run, **changes: Any) -> Run:

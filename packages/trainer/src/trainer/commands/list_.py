@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+import typer
+
 from corpuskit.console import (
     JsonOption,
     WorkspaceOption,
@@ -11,25 +15,41 @@ from corpuskit.console import (
     warn,
     workspace_of,
 )
-from corpuskit.errors import CorpuskitError
 
 __all__ = ["list_"]
 
 
-def list_(as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
-    """List the runs of the workspace."""
-    from trainer.runs import list_runs, open_run
+def list_(
+    tree: Annotated[bool, typer.Option("--tree", help="Show each run below its parent")] = False,
+    sort: Annotated[
+        Literal["tag", "created", "loss", "time"], typer.Option(help="In which order")
+    ] = "tag",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="KEY=VALUE",
+            help="Runs of this dataset, parent, status or verdict, e.g. dataset=N2C_4",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the runs of the workspace: where they come from, how they went, what was noted."""
+    from trainer.catalogue import chosen, read_all
+    from trainer.descent import ordered_by_descent, verdicts
     from trainer.wording.runs import as_mapping, counted, listing
 
     where = workspace_of(workspace)
-    found = []
-    for tag in list_runs(where):
-        try:
-            found.append(open_run(where, tag))
-        except CorpuskitError as error:
-            warn(str(error))
+    runs, damaged = read_all(where)
+    for problem in damaged:
+        warn(problem)
+    known = verdicts(runs)
+    shown = chosen(runs, known, only or [], sort)
     if as_json:
-        print_json([as_mapping(each) for each in found])
+        print_json([as_mapping(run, known.get(run.tag)) for run in shown])
         return
-    print_lines(listing(found) if found else ())
-    say(f"{counted(len(found), 'run')} in {where}.")
+    placed = list(ordered_by_descent(shown)) if tree else [(run, 0) for run in shown]
+    print_lines(listing(placed, known) if placed else ())
+    of = f" of {len(runs):,}" if len(shown) < len(runs) else ""
+    say(f"{counted(len(shown), 'run')}{of} in {where}.")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from corpuskit.tables import length, table
+from trainer.descent import Verdict
 from trainer.runs import Run
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "epoch_line",
     "evaluated",
     "listing",
+    "model_in_short",
     "shown",
 ]
 
@@ -106,40 +108,80 @@ def closing(run: Run, ended: Ended, speech: float) -> str:
 # ------------------------------------------------------------------ list, show
 
 
-HEADER = ("run", "dataset", "parent", "status", "epochs", "best dev loss", "time", "identity")
+HEADER = (
+    *("run", "dataset", "parent", "model", "batch", "status", "epochs", "best dev loss"),
+    *("50 epochs", "verdict", "note"),
+)
+NOTE = 40  # characters of a note in a table
 
 
-def listing(runs: Sequence[Run]) -> Iterator[str]:
-    """Return the table of runs."""
-    yield from table(HEADER, [_row(run) for run in runs])
+def listing(runs: Sequence[tuple[Run, int]], verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+    """Return the table of runs, each with its depth of descent."""
+    yield from table(HEADER, [_row(run, depth, verdicts.get(run.tag)) for run, depth in runs])
 
 
-def _row(run: Run) -> list[str]:
+def _row(run: Run, depth: int, verdict: Verdict | None) -> list[str]:
     record = run.record
     parent = f"{record.parent.tag}@{record.parent.epoch}" if record.parent else "-"
     best = "-" if record.best_loss is None else f"{record.best_loss:.4f} @{record.best_epoch}"
+    config = record.parts["config"]
     return [
-        run.tag,
+        f"{'  ' * depth}{run.tag}",
         record.dataset.name,
         parent,
+        model_in_short(config["model"]),
+        f"{config['train']['batch_size']} x {config['train']['group_size']}",
         run.status,
         f"{record.epoch}/{record.epochs}",
         best,
-        length(record.seconds),
-        record.identity[:12],
+        length(50 * record.seconds / record.epoch) if record.epoch else "-",
+        _verdict(verdict),
+        _short(record.remarks[-1].text) if record.remarks else "",
     ]
 
 
-def as_mapping(run: Run) -> dict[str, Any]:
-    """Return a run's record as plain JSON values, with the status as it is now."""
-    return {**dataclasses.asdict(run.record), "status": run.status}
+def model_in_short(model: Mapping[str, Any]) -> str:
+    """Name a model by what is not plain of it: "fs2vc", "fs2vc ar=phrase wgmm"."""
+    words = [str(model["kind"])]
+    if model.get("pitch_ar", "off") != "off":
+        words.append("ar" if model["pitch_ar"] == "on" else f"ar={model['pitch_ar']}")
+    if model.get("prosody", "none") != "none":
+        words.append(str(model["prosody"]))
+    if model.get("align", "dtw") != "dtw":
+        words.append(str(model["align"]))
+    return " ".join(words)
 
 
-def shown(run: Run, rows: Sequence[Mapping[str, Any]], checkpoints: Sequence[str]) -> Iterator[str]:
+def _verdict(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return ""
+    return f"{verdict.what} ({verdict.inherited_from})" if verdict.inherited_from else verdict.what
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= NOTE else f"{line[: NOTE - 1]}…"
+
+
+def as_mapping(run: Run, verdict: Verdict | None = None) -> dict[str, Any]:
+    """Return a run's record as plain JSON values, with status and verdict as they are now."""
+    told = None if verdict is None else dataclasses.asdict(verdict)
+    return {**dataclasses.asdict(run.record), "status": run.status, "verdict": told}
+
+
+def shown(
+    run: Run,
+    rows: Sequence[Mapping[str, Any]],
+    checkpoints: Sequence[str],
+    verdict: Verdict | None = None,
+) -> Iterator[str]:
     """Describe one run."""
     record = run.record
     yield from began(run)
     yield f"status {run.status}" + (f": {record.problem}" if record.problem else "")
+    if verdict is not None:
+        whose = f", given to run {verdict.inherited_from}" if verdict.inherited_from else ""
+        yield f"verdict {verdict.what}{whose}: {verdict.text}"
     yield f"identity {record.identity}"
     sessions = counted(len(record.sessions), "session")
     yield f"created {record.created}, {sessions}, {length(record.seconds)} of training"
@@ -157,6 +199,9 @@ def shown(run: Run, rows: Sequence[Mapping[str, Any]], checkpoints: Sequence[str
         yield epoch_line(row, record.epochs, best=row["epoch"] == record.best_epoch)
     for name, result in record.results.items():
         yield f"evaluated {name}: {_figures(result)}"
+    for remark in record.remarks:
+        told = f" ({remark.verdict})" if remark.verdict else ""
+        yield f"note {remark.written[:10]}{told}: {remark.text}"
 
 
 def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
