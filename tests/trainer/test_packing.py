@@ -136,6 +136,17 @@ def test_stretch_sends_each_repetitions_gradient_back() -> None:
     assert packed.grad[:, 0].tolist() == [4, 0, 1, 0]
 
 
+def test_the_gradient_of_a_stretch_is_that_of_finite_differences() -> None:
+    durations = torch.tensor([[2, 0, 3], [1, 4, 0]])
+    lengths = torch.tensor([3, 2])
+    source, target = packing(lengths, 3, 1), packing(durations.sum(1), 5, 1)
+    over = stretch(durations, source, target)
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.randn(source.real.shape[0], 2, dtype=torch.float64, generator=draw)
+
+    assert torch.autograd.gradcheck(over, (rows.requires_grad_(),))
+
+
 @pytest.mark.parametrize("reduction", [1, 2, 3])
 def test_stack_puts_neighbouring_frames_side_by_side(reduction: int) -> None:
     frames = torch.arange(2 * 7 * 2).reshape(2, 7, 2)

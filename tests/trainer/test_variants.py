@@ -10,10 +10,12 @@ import torch
 
 from corpuskit.errors import BadSetting
 from corpuskit.versions import open_version
+from synthetic import PairCorpus
 from trainer.convert import Converter
 from trainer.prosody import Draw
 from trainer.runs import metrics, open_run
 from training import outcome, resumed, started, trained, watched
+from untrained import built, dataset_settings
 
 WGMM = ("model.prosody=wgmm", "model.prosody_size=8", "model.prosody_components=2")
 KINDS = {
@@ -76,6 +78,24 @@ def test_every_kind_fine_tunes_from_every_other(workspace: Path, kind: str, pare
     assert ("prosody" in gone) == ("wgmm" in parent and "wgmm" not in kind)
     assert ("aligner" in new) == ("search" in kind and "search" not in parent)
     assert ("variance" in new) == ("pitch_ar" in kind and "pitch_ar" not in parent)
+
+
+@pytest.mark.parametrize(("reduction", "method"), [(1, "dio"), (2, "dio"), (4, "harvest")])
+def test_frames_stacked_otherwise_and_other_f0_train_alike(
+    workspace: Path, n2c_corpus: PairCorpus, reduction: int, method: str
+) -> None:
+    tables = {"align": {"reduction": reduction}, "features": {"f0_method": method}}
+    split = {"dev": 2, "eval": 2}
+    built(workspace, "R", dataset_settings(n2c_corpus, split=split, **tables))
+
+    run = trained(workspace, f"model.reduction={reduction}", tag="r", spk="R", epochs=1)
+
+    (row,) = metrics(run.folder)
+    assert np.isfinite([*row["train"].values(), *row["dev"].values()]).all()
+    version = open_version(workspace, "R")
+    path = version.source_path(next(r for r in version.recordings if r.speaker == "N"))
+    made = Converter.open(workspace, "r", device="cpu").convert(path)
+    assert len(made.mel) % reduction == 0
 
 
 @every_kind
