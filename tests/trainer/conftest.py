@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+import trainer.cli
+from called import Command, Result
 from synthetic import PairCorpus, write_pair_corpus
 from untrained import built, dataset_settings
 
@@ -30,3 +33,23 @@ def workspace(n2c_workspace: Path, tmp_path: Path) -> Path:
     """A workspace of the test's own, with dataset N2C."""
     shutil.copytree(n2c_workspace, tmp_path / "workspace")
     return tmp_path / "workspace"
+
+
+@pytest.fixture
+def command(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Run a command line in this process, as `trainer` would."""
+    monkeypatch.setenv("CORPUSKIT_WORKSPACE", str(workspace))
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["trainer", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            trainer.cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Result(code, *capsys.readouterr())
+
+    return run

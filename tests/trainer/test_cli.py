@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import typer.main
 
 import trainer.cli
+from called import Command, refused
 from corpuskit.audio import decode
 from synthetic import PairCorpus
 from trainer.runs import open_run
@@ -20,46 +19,6 @@ from training import TINY, started, trained
 from untrained import built, dataset_settings
 
 SETTINGS = [part for setting in TINY for part in ("--set", setting)]
-Command = Callable[..., "Result"]
-
-
-class Result(NamedTuple):
-    """What a command line did."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def command(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Run a command line in this process, as `trainer` would."""
-    monkeypatch.setenv("CORPUSKIT_WORKSPACE", str(workspace))
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["trainer", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            trainer.cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Result(code, *capsys.readouterr())
-
-    return run
-
-
-def refused(result: Result) -> str:
-    """The one line of an error."""
-    assert result.exit_code == 2, result
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    lines = [line for line in result.stderr.splitlines() if not line.startswith("note:")]
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 def test_run_resume_list_show(command: Command, workspace: Path) -> None:
@@ -212,7 +171,8 @@ def test_the_commands_are_those_of_the_design() -> None:
     group = typer.main.get_command(trainer.cli.app)
 
     assert set(group.commands) == {  # type: ignore[attr-defined]
-        "run", "resume", "list", "show", "note", "diff", "lr", "evaluate", "convert",
+        "run", "resume", "rerun", "reproduce", "list", "show", "note", "memo", "diff", "lr",
+        "evaluate", "convert",
     }  # fmt: skip
     assert set(options_of("run")) >= {
         "--spk", "--pretrain", "--reset-optim", "--keep-optim", "--tag", "--like", "--model",
@@ -222,7 +182,11 @@ def test_the_commands_are_those_of_the_design() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "resume", "list", "show", "note", "diff", "lr", "evaluate", "convert"]
+    "name",
+    [
+        *("run", "resume", "rerun", "reproduce", "list", "show", "note", "memo", "diff", "lr"),
+        *("evaluate", "convert"),
+    ],
 )
 def test_every_option_has_help(name: str) -> None:
     assert all(len(text) > 10 for text in options_of(name).values())

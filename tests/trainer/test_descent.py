@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from corpuskit.errors import BadSetting, UnknownName
-from trainer.catalogue import chosen, read_all
+from trainer.catalogue import Line, chosen
 from trainer.descent import ordered_by_descent, verdicts
-from trainer.runs import Parent, Record, Remark, Run, add_remark, open_run, update
+from trainer.remarks import Remark
+from trainer.runs import Parent, Record, Run, add_remark, open_run, read_all, update
 from training import started
 
 
@@ -111,15 +112,16 @@ def test_runs_are_chosen_and_sorted(workspace: Path) -> None:
 
     runs, damaged = read_all(workspace)
 
-    known = verdicts(runs)
-    assert [each.tag for each in runs] == ["N2C_1", "N2C_3"]
+    lines = [Line.of_run(run) for run in runs]
+    known = verdicts(lines)
+    assert [each.tag for each in lines] == ["N2C_1", "N2C_3"]
     assert len(damaged) == 1
     assert "N2C_2" in damaged[0]
-    assert [each.tag for each in chosen(runs, known, [], "loss")] == ["N2C_3", "N2C_1"]
-    assert [each.tag for each in chosen(runs, known, [], "time")] == ["N2C_3", "N2C_1"]
-    assert [each.tag for each in chosen(runs, known, ["verdict=bad"], "tag")] == ["N2C_3"]
-    assert [each.tag for each in chosen(runs, known, ["verdict="], "tag")] == ["N2C_1"]
-    assert chosen(runs, known, ["dataset=N2C", "parent=N2C_9"], "tag") == []
+    assert [each.tag for each in chosen(lines, known, [], "loss")] == ["N2C_3", "N2C_1"]
+    assert [each.tag for each in chosen(lines, known, [], "time")] == ["N2C_3", "N2C_1"]
+    assert [each.tag for each in chosen(lines, known, ["verdict=bad"], "tag")] == ["N2C_3"]
+    assert [each.tag for each in chosen(lines, known, ["verdict="], "tag")] == ["N2C_1"]
+    assert chosen(lines, known, ["dataset=N2C", "parent=N2C_9"], "tag") == []
 
 
 @pytest.mark.parametrize("condition", ["verdict", "loss=1", "=bad"])

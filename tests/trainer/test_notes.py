@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +9,7 @@ import pytest
 
 from trainer.config import OptimConfig, RunConfig, TrainConfig
 from trainer.lineage import Leaks
-from trainer.notes import on_leaks, on_near_runs, on_schedule
-from training import started
+from trainer.notes import on_leaks, on_schedule
 
 
 def version(**splits: list[str]) -> Any:
@@ -43,15 +41,3 @@ def test_a_schedule_is_held_against_the_steps_there_will_be(pairs: int, told: bo
     )  # peaks at step 100
 
     assert bool(on_schedule(config, pairs, first_step=20)) == told
-
-
-def test_a_damaged_run_is_passed_over(workspace: Path) -> None:
-    run = started(workspace)
-    parts = {**run.record.parts, "code": "other"}
-    assert on_near_runs(workspace, parts) == [
-        "run N2C_1 differs in one thing only: the code of the model and loop (another one)"
-    ]
-
-    (run.folder / "run.json").write_text("{")
-
-    assert on_near_runs(workspace, parts) == []

@@ -350,13 +350,14 @@ def test_other_bands_than_the_parents_need_own_statistics(
 # ----------------------------------------------------------------------- notes
 
 
-def test_a_run_that_differs_in_one_setting_is_pointed_out(workspace: Path) -> None:
+def test_a_run_that_differs_in_little_is_pointed_out(workspace: Path) -> None:
     started(workspace)
 
     made = planned(workspace, "optim.warm_up=30")
 
-    assert made.notes[-1] == ("run N2C_1 differs in one thing only: optim.warm_up (20 -> 30)")
-    assert planned(workspace, "optim.warm_up=30", "train.seed=1").notes == ()
+    assert made.notes[-1] == "differs from run N2C_1 only in: optim.warm_up 20 -> 30"
+    four = ("optim.warm_up=30", "train.seed=1", "model.dropout=0.1", "train.group_size=4")
+    assert planned(workspace, *four).notes == ()
 
 
 def test_a_training_that_ends_before_its_peak_is_pointed_out(workspace: Path) -> None:

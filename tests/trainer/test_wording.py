@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from corpuskit.config import to_mapping
+from trainer.catalogue import Line
 from trainer.checkpoint import State
 from trainer.config import ModelConfig
 from trainer.descent import Verdict
 from trainer.loop import Ended
-from trainer.runs import Parent, Remark, Run, StatisticsPart, update
+from trainer.remarks import Remark
+from trainer.runs import Parent, Run, StatisticsPart, update
 from trainer.wording.runs import (
     as_mapping,
     began,
@@ -90,7 +92,7 @@ def test_a_stop_says_how_to_go_on(run: Run) -> None:
 
 
 def test_runs_are_a_table(run: Run) -> None:
-    header, line = listing([(run, 0)], {})
+    header, line = listing([(Line.of_run(run), 0)], {})
 
     assert header.split("  ")[0] == "run"
     # 93 s for three epochs are 1,550 s for fifty.
@@ -103,7 +105,7 @@ def test_a_note_and_a_verdict_stand_beside_their_run(run: Run) -> None:
     run = update(run, remarks=(said,))
     verdict = Verdict(what="bad", text="pitch was all zero", inherited_from="J_1")
 
-    line = list(listing([(run, 2)], {run.tag: verdict}))[-1]
+    line = list(listing([(Line.of_run(run), 2)], {run.tag: verdict}))[-1]
     told = "\n".join(shown(run, [], [], verdict))
 
     assert line.startswith("    N2C_1  ")

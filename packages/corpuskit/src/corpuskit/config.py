@@ -33,8 +33,10 @@ __all__ = [
     "family_of",
     "find_config",
     "from_mapping",
+    "listed",
     "load_dataset",
     "load_toml",
+    "natural",
     "to_mapping",
     "with_settings",
     "workspace_path",
@@ -398,6 +400,18 @@ def _check_word(name: str, what: str) -> None:
 def family_of(name: str) -> str:
     """Return the family of a version or run: "N2C_4" -> "N2C", "N2C" -> "N2C"."""
     return re.sub(r"_\d+\Z", "", name) or name
+
+
+def natural(name: str) -> tuple[str, int]:
+    """Return what puts names in order: families together, numbers as numbers."""
+    family = family_of(name)
+    return (family, -1 if family == name else int(name.removeprefix(f"{family}_")))
+
+
+def listed(folder: Path, file: str) -> list[str]:
+    """Return the names of the versions or runs in a folder, in order: those that hold `file`."""
+    names = [path.parent.name for path in folder.glob(f"*/{file}")]
+    return sorted((name for name in names if not name.startswith(".")), key=natural)
 
 
 def workspace_path(option: Path | None) -> Path:

@@ -62,6 +62,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
 
 def _width(cell: str) -> int:
     """Return how many columns of a terminal a cell takes: East Asian characters take two."""
+    if cell.isascii():
+        return len(cell)
     return sum(
         0 if unicodedata.combining(each) else 1 + (unicodedata.east_asian_width(each) in "WF")
         for each in cell

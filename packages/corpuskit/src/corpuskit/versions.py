@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from corpuskit.audio import Sound, decode
 from corpuskit.columns import Columns, Gathered, gathered
-from corpuskit.config import DatasetConfig, check_name, family_of, from_mapping, to_mapping
+from corpuskit.config import DatasetConfig, check_name, from_mapping, listed, to_mapping
 from corpuskit.errors import BadVersion, CorpuskitError, unknown
 from corpuskit.features import Features
 from corpuskit.files import canonical, fill_file, publish_folder, temporary_folder, write_parts
@@ -378,15 +378,7 @@ def _arrays(folder: Path, name: str, digests: Mapping[str, str]) -> dict[str, np
 
 def list_versions(workspace: Path) -> list[str]:
     """Return the names of all versions, families together, numbers in order."""
-    folder = workspace / "versions"
-    names = [path.parent.name for path in folder.glob("*/version.json")]
-    return sorted((name for name in names if not name.startswith(".")), key=_natural)
-
-
-def _natural(name: str) -> tuple[str, int]:
-    family = family_of(name)
-    number = re.search(r"_(\d+)\Z", name) if family != name else None
-    return (family, int(number.group(1)) if number else -1)
+    return listed(workspace / "versions", "version.json")
 
 
 def describe(workspace: Path, name: str) -> dict[str, Any]:

@@ -1,32 +1,126 @@
-"""All runs of a workspace: read, chosen, put in order."""
+"""All runs of a workspace, recorded here or told by a diary: read, chosen, put in order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from corpuskit.config import natural
 from corpuskit.errors import BadSetting, CorpuskitError
 from trainer.descent import Verdict
-from trainer.runs import Run, list_runs, open_run
+from trainer.history import Past, past_runs
+from trainer.remarks import Remark
+from trainer.runs import Run, read_all
 
-__all__ = ["chosen", "read_all"]
+__all__ = ["DIARY", "Catalogue", "Line", "chosen", "read_catalogue"]
+
+DIARY = "diary"  # the status of a run only a diary tells of
 
 
-def read_all(workspace: Path) -> tuple[list[Run], list[str]]:
-    """Return all runs that can be read, and what is wrong with the others."""
-    runs, damaged = [], []
-    for tag in list_runs(workspace):
-        try:
-            runs.append(open_run(workspace, tag))
-        except CorpuskitError as error:
-            damaged.append(str(error))
-    return runs, damaged
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What lists show of a run; None is what is not known."""
+
+    tag: str
+    dataset: str
+    parent_tag: str | None
+    parent_epoch: int | None
+    model: Mapping[str, Any]  # settings of [model]; empty where unknown
+    batch_size: int | None
+    group_size: int | None
+    status: str
+    epoch: int | None  # done
+    epochs: int | None  # asked for
+    best_epoch: int | None
+    best_loss: float | None
+    seconds: float  # of training in all
+    seconds_of_50: float | None  # epochs
+    created: str  # UTC; empty where unknown
+    remarks: tuple[Remark, ...]
+    told: str = ""  # the last thing known of it in words, where nobody noted anything
+
+    @classmethod
+    def of_run(cls, run: Run) -> Line:
+        """Show a recorded run."""
+        record = run.record
+        config = record.parts["config"]
+        return cls(
+            tag=run.tag,
+            dataset=record.dataset.name,
+            parent_tag=run.parent_tag,
+            parent_epoch=record.parent.epoch if record.parent else None,
+            model=config["model"],
+            batch_size=config["train"]["batch_size"],
+            group_size=config["train"]["group_size"],
+            status=run.status,
+            epoch=record.epoch,
+            epochs=record.epochs,
+            best_epoch=record.best_epoch,
+            best_loss=record.best_loss,
+            seconds=record.seconds,
+            seconds_of_50=50 * record.seconds / record.epoch if record.epoch else None,
+            created=record.created,
+            remarks=record.remarks,
+        )
+
+    @classmethod
+    def of_past(cls, past: Past) -> Line:
+        """Show a run of a diary."""
+        run = past.run
+        minutes, epochs = run.timed
+        seconds = 60 * minutes if minutes is not None else None
+        return cls(
+            tag=run.tag,
+            dataset=run.dataset or "",
+            parent_tag=run.parent,
+            parent_epoch=run.parent_epoch,
+            model={},
+            batch_size=run.batch_size,
+            group_size=run.group_size,
+            status=DIARY,
+            epoch=None,
+            epochs=epochs,
+            best_epoch=None,
+            best_loss=None,
+            seconds=seconds or 0.0,
+            seconds_of_50=50 * seconds / epochs if seconds and epochs else None,
+            created="",
+            remarks=past.remarks,
+            told=run.notes[-1] if run.notes else "",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """All runs a workspace knows."""
+
+    runs: tuple[Run, ...]
+    past: tuple[Past, ...]
+    damaged: tuple[str, ...]  # what is wrong with runs that cannot be read
+
+    @property
+    def lines(self) -> list[Line]:
+        """All runs as lists show them, families together, numbers in order."""
+        lines = [*map(Line.of_past, self.past), *map(Line.of_run, self.runs)]
+        return sorted(lines, key=lambda line: natural(line.tag))
+
+
+def read_catalogue(workspace: Path) -> Catalogue:
+    """Read all runs, recorded ones and those of diaries."""
+    runs, damaged = read_all(workspace)
+    try:
+        past = tuple(past_runs(workspace).values())
+    except CorpuskitError as error:
+        past, damaged = (), [*damaged, str(error)]
+    return Catalogue(runs=tuple(runs), past=past, damaged=tuple(damaged))
 
 
 def chosen(
-    runs: Sequence[Run], verdicts: Mapping[str, Verdict], only: Sequence[str], sort: str
-) -> list[Run]:
+    lines: Sequence[Line], verdicts: Mapping[str, Verdict], only: Sequence[str], sort: str
+) -> list[Line]:
     """Return the runs for which all of `only` ("dataset=N2C_4") hold, sorted.
 
     `sort` is tag (as they come), created, loss (the lowest first) or time (the longest first).
@@ -38,14 +132,16 @@ def chosen(
     """
     wanted = [_condition(text) for text in only]
     found = [
-        run for run in runs if all(_facts(run, verdicts).get(key) == value for key, value in wanted)
+        line
+        for line in lines
+        if all(_facts(line, verdicts).get(key) == value for key, value in wanted)
     ]
     if sort == "created":
-        found.sort(key=lambda run: run.record.created)
+        found.sort(key=lambda line: line.created)
     elif sort == "loss":
-        found.sort(key=lambda run: math.inf if (b := run.record.best_loss) is None else b)
+        found.sort(key=lambda line: math.inf if line.best_loss is None else line.best_loss)
     elif sort == "time":
-        found.sort(key=lambda run: -run.record.seconds)
+        found.sort(key=lambda line: -line.seconds)
     return found
 
 
@@ -59,11 +155,11 @@ def _condition(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _facts(run: Run, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    parent, verdict = run.record.parent, verdicts.get(run.tag)
+def _facts(line: Line, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+    verdict = verdicts.get(line.tag)
     return {
-        "dataset": run.record.dataset.name,
-        "parent": parent.tag if parent else "",
-        "status": run.status,
+        "dataset": line.dataset,
+        "parent": line.parent_tag or "",
+        "status": line.status,
         "verdict": verdict.what if verdict else "",
     }

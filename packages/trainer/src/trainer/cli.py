@@ -25,7 +25,10 @@ from trainer.commands.diff import diff
 from trainer.commands.evaluate import evaluate
 from trainer.commands.list_ import list_
 from trainer.commands.lr import lr
+from trainer.commands.memo import memo
 from trainer.commands.note import note
+from trainer.commands.reproduce import reproduce
+from trainer.commands.rerun import rerun
 from trainer.commands.resume import resume
 from trainer.commands.run import run
 from trainer.commands.show import show
@@ -55,9 +58,12 @@ def _given(
 
 app.command()(run)
 app.command()(resume)
+app.command()(rerun)
+app.command()(reproduce)
 app.command("list")(list_)
 app.command()(show)
 app.command()(note)
+app.command()(memo)
 app.command()(diff)
 app.command()(lr)
 app.command()(evaluate)

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from corpuskit.config import to_mapping
 from corpuskit.diff import diff_settings, diff_versions
 from corpuskit.errors import BadVersion, UnknownName
 from corpuskit.versions import Pair, Side, Version, open_version
 from trainer import lineage
-from trainer.config import RunConfig
+from trainer.config import with_defaults
 from trainer.course import Course, apart, course_of
 from trainer.identity import differences
 from trainer.runs import Run, metrics, open_run
@@ -86,7 +85,7 @@ def _causes(a: Run, b: Run, datasets: _Datasets) -> Iterator[Cause]:
     yield from _statistics(a, b)
     courses = [_course(run) for run in (a, b)]
     yield from _rates(*courses)
-    changed = differences(_config(a), _config(b))
+    changed = differences(*(with_defaults(run.record.parts["config"]) for run in (a, b)))
     told_above = {"optim.warm_up", "optim.max_lr_scale", "train.batch_size"}
     for key in sorted(changed.keys() - told_above, key=_importance):
         old, new = changed[key]
@@ -94,15 +93,6 @@ def _causes(a: Run, b: Run, datasets: _Datasets) -> Iterator[Cause]:
     if a.record.epoch != b.record.epoch:
         yield Cause(what="epochs trained", told=f"{a.record.epoch} -> {b.record.epoch}")
     yield from _made_with(a, b)
-
-
-def _config(run: Run) -> dict[str, Any]:
-    """Return a run's settings; one that came later has its default, which is what was done then."""
-    usual = to_mapping(RunConfig())
-    return {
-        name: {key: mine.get(key, usual[name].get(key)) for key in usual[name].keys() | mine.keys()}
-        for name, mine in run.record.parts["config"].items()
-    }
 
 
 def _importance(key: str) -> tuple[int, str]:

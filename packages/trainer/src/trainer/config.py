@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from corpuskit.config import from_mapping, load_toml, to_mapping, with_settings
 from corpuskit.errors import BadSetting
+from trainer.schedule import peak
 
 __all__ = [
     "CADENCE",
@@ -27,7 +28,9 @@ __all__ = [
     "TrainConfig",
     "determining",
     "find_model",
+    "idle",
     "resolve",
+    "with_defaults",
 ]
 
 # [train] keys that change no weight at a given step
@@ -217,6 +220,28 @@ def determining(config: RunConfig) -> dict[str, Any]:
     for key in CADENCE:
         del mapping["train"][key]
     return mapping
+
+
+def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's settings; one that came later has its default, which is what was done then."""
+    usual = to_mapping(RunConfig())
+    return {
+        name: {key: mine.get(key, usual[name].get(key)) for key in usual[name].keys() | mine.keys()}
+        for name, mine in config.items()
+    }
+
+
+def idle(config: Mapping[str, Any]) -> set[str]:
+    """Name the settings that change no number of a training with these settings."""
+    model, optim = config["model"], config["optim"]
+    keys = {"optim.lr_limit"}
+    if model["prosody"] == "none":
+        keys |= {f"model.{key}" for key in model if key.startswith("prosody_")}
+    if model["align"] == "dtw":
+        keys.add("model.align_weight")
+    if peak(optim["warm_up"], optim["max_lr_scale"]) == peak(optim["warm_up"], None):
+        keys.add("optim.max_lr_scale")  # the cap never acts
+    return keys
 
 
 def find_model(option: str) -> tuple[dict[str, Any], str]:

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from trainer.runs import Run
+from trainer.remarks import Remark
 
-__all__ = ["Verdict", "ordered_by_descent", "verdicts"]
+__all__ = ["Descended", "Verdict", "ordered_by_descent", "verdicts"]
+
+
+class Descended(Protocol):
+    """A run, as far as descent and verdicts need it."""
+
+    @property
+    def tag(self) -> str:
+        """Its name."""
+
+    @property
+    def parent_tag(self) -> str | None:
+        """The run it was fine-tuned from."""
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What was noted about it."""
+
+
+Kin = TypeVar("Kin", bound=Descended)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +39,7 @@ class Verdict:
     inherited_from: str = ""  # the ancestor it was given to; empty where it is the run's own
 
 
-def verdicts(runs: Sequence[Run]) -> dict[str, Verdict]:
+def verdicts(runs: Sequence[Descended]) -> dict[str, Verdict]:
     """Return the verdict on each run that has one.
 
     A run's own last verdict counts; without one, it is bad where the run it was fine-tuned from
@@ -34,14 +54,14 @@ def verdicts(runs: Sequence[Run]) -> dict[str, Verdict]:
             found[tag] = _own(by_tag[tag]) or inherited(by_tag[tag])
         return found[tag]
 
-    def inherited(run: Run) -> Verdict | None:
-        parent = run.record.parent
-        if parent is None or parent.tag not in by_tag:
+    def inherited(run: Descended) -> Verdict | None:
+        parent = run.parent_tag
+        if parent is None or parent not in by_tag:
             return None
-        theirs = verdict(parent.tag)
+        theirs = verdict(parent)
         if theirs is None or theirs.what != "bad":
             return None
-        origin = theirs.inherited_from or parent.tag
+        origin = theirs.inherited_from or parent
         return Verdict(what="bad", text=theirs.text, inherited_from=origin)
 
     for tag in by_tag:
@@ -49,19 +69,19 @@ def verdicts(runs: Sequence[Run]) -> dict[str, Verdict]:
     return {tag: each for tag, each in found.items() if each is not None}
 
 
-def _own(run: Run) -> Verdict | None:
-    given = [remark for remark in run.record.remarks if remark.verdict]
+def _own(run: Descended) -> Verdict | None:
+    given = [remark for remark in run.remarks if remark.verdict]
     return Verdict(what=given[-1].verdict, text=given[-1].text) if given else None
 
 
-def ordered_by_descent(runs: Sequence[Run]) -> Iterator[tuple[Run, int]]:
+def ordered_by_descent(runs: Sequence[Kin]) -> Iterator[tuple[Kin, int]]:
     """Give every run after the one it comes from, with its depth; roots and siblings in order."""
     tags = {run.tag for run in runs}
-    children: dict[str, list[Run]] = {}
+    children: dict[str, list[Kin]] = {}
     roots = []
     for run in runs:
-        parent = run.record.parent.tag if run.record.parent else ""
-        if parent in tags:
+        parent = run.parent_tag
+        if parent is not None and parent in tags:
             children.setdefault(parent, []).append(run)
         else:
             roots.append(run)
@@ -72,8 +92,8 @@ def ordered_by_descent(runs: Sequence[Run]) -> Iterator[tuple[Run, int]]:
 
 
 def _below(
-    run: Run, depth: int, children: Mapping[str, Sequence[Run]], seen: set[str]
-) -> Iterator[tuple[Run, int]]:
+    run: Kin, depth: int, children: Mapping[str, Sequence[Kin]], seen: set[str]
+) -> Iterator[tuple[Kin, int]]:
     if run.tag in seen:
         return
     seen.add(run.tag)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpuskit.config import DatasetConfig, to_mapping
-from trainer.errors import BadRun
 from trainer.identity import differences
-from trainer.runs import Run, list_runs, open_run
+from trainer.near import Wanted, near_runs, told
+from trainer.runs import Run
 from trainer.schedule import peak
 
 if TYPE_CHECKING:
@@ -70,28 +69,6 @@ def on_schedule(config: RunConfig, pairs: int, first_step: int) -> list[str]:
     ]
 
 
-def on_near_runs(workspace: Path, parts: Mapping[str, Any]) -> list[str]:
-    """Point out runs that differ in one part only."""
-    notes = []
-    for tag in list_runs(workspace):
-        try:
-            before = open_run(workspace, tag).record.parts
-        except BadRun:
-            continue
-        changed = differences(before, parts)
-        if len(changed) == 1:
-            ((key, (old, new)),) = changed.items()
-            told = f"{old} -> {new}" if key.startswith("config.") else "another one"
-            notes.append(f"run {tag} differs in one thing only: {_words(key)} ({told})")
-    return notes[-3:]
-
-
-def _words(key: str) -> str:
-    names = {
-        "dataset": "the dataset's fingerprint",
-        "split": "the pairs that are scored",
-        "code": "the code of the model and loop",
-        "parent.weights": "the parent's weights",
-        "parent.optimiser": "the parent's optimiser state",
-    }
-    return names.get(key, key.removeprefix("config."))
+def on_near_runs(workspace: Path, wanted: Wanted) -> list[str]:
+    """Point out runs that this nearly repeats."""
+    return [told(each) for each in near_runs(workspace, wanted)]

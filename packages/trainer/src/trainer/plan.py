@@ -19,6 +19,7 @@ from trainer import checkpoint, identity, lineage, notes, runs, schedule
 from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_model, resolve
 from trainer.data import Splits, check_fit, load_splits
 from trainer.device import pick, pick_compile, pick_precision
+from trainer.near import Wanted
 
 if TYPE_CHECKING:
     import torch
@@ -130,7 +131,7 @@ def plan(request: Request) -> Plan:
             *notes.on_leaks(leaks, version, keep=request.keep_leaks),
             *notes.on_features(version, ancestor.run if ancestor else None),
             *notes.on_schedule(config, len(version.split("train")), _first_step(ancestor)),
-            *notes.on_near_runs(request.workspace, parts),
+            *notes.on_near_runs(request.workspace, _wanted(version, ancestor, parts)),
         ),
     )
     if not request.again:
@@ -138,6 +139,16 @@ def plan(request: Request) -> Plan:
         if same is not None:
             raise runs.same_run(same, config.train.epochs)
     return made
+
+
+def _wanted(version: Version, ancestor: Ancestor | None, parts: Mapping[str, Any]) -> Wanted:
+    epoch = ancestor.state.epoch if ancestor else 0
+    return Wanted(
+        parts=parts,
+        dataset=version.name,
+        settings=version.settings,
+        parent=f"run {ancestor.run.tag} at epoch {epoch}" if ancestor else "none",
+    )
 
 
 def load(made: Plan) -> Splits:

@@ -35,7 +35,9 @@ from corpuskit.config import (
     dump_toml,
     family_of,
     from_mapping,
+    listed,
     load_toml,
+    natural,
     to_mapping,
 )
 from corpuskit.errors import CorpuskitError, Refused, unknown
@@ -43,6 +45,8 @@ from corpuskit.files import publish_folder, read_json, write_file, write_json
 from trainer.checkpoint import Checkpoint, by_epoch
 from trainer.config import RunConfig
 from trainer.errors import BadRun, SameRun
+from trainer.history import add_past_remark, past_runs
+from trainer.remarks import Remark
 
 if TYPE_CHECKING:
     from corpuskit.statistics import Statistics
@@ -68,6 +72,7 @@ __all__ = [
     "metrics",
     "next_tag",
     "open_run",
+    "read_all",
     "registry",
     "same_run",
     "take_over",
@@ -156,15 +161,6 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remark:
-    """What somebody noted about a run."""
-
-    text: str
-    written: str  # UTC
-    verdict: str = ""  # "good", "bad", or "" where none is given
-
-
-@dataclass(frozen=True, kw_only=True)
 class Record:
     """run.json."""
 
@@ -205,6 +201,16 @@ class Run:
     def tag(self) -> str:
         """The run's name."""
         return self.record.tag
+
+    @property
+    def parent_tag(self) -> str | None:
+        """The run it was fine-tuned from."""
+        return self.record.parent.tag if self.record.parent else None
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What was noted about it."""
+        return self.record.remarks
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -279,14 +285,7 @@ class Run:
 
 def list_runs(workspace: Path) -> list[str]:
     """Return all tags, families together, numbers in order."""
-    folder = workspace / "runs"
-    tags = [path.parent.name for path in folder.glob("*/run.json")]
-    return sorted((tag for tag in tags if not tag.startswith(".")), key=_natural)
-
-
-def _natural(tag: str) -> tuple[str, int]:
-    family = family_of(tag)
-    return (family, -1 if family == tag else int(tag.removeprefix(f"{family}_")))
+    return listed(workspace / "runs", "run.json")
 
 
 def open_run(workspace: Path, tag: str) -> Run:
@@ -296,6 +295,8 @@ def open_run(workspace: Path, tag: str) -> Run:
     ------
     UnknownName
         No such run; the nearest are named.
+    Refused
+        It is known from a diary only.
     BadRun
         Its record is damaged, or of a schema this release does not read.
     """
@@ -303,14 +304,37 @@ def open_run(workspace: Path, tag: str) -> Run:
     folder = workspace / "runs" / tag
     path = folder / "run.json"
     if not path.is_file():
-        raise unknown("run", tag, list_runs(workspace))
+        past = past_runs(workspace)
+        if tag in past:
+            raise Refused(
+                f"run {tag} is known from diary {past[tag].diary} only, so nothing can be loaded",
+                f"`trainer show {tag}` tells what was written",
+            )
+        raise unknown("run", tag, [*list_runs(workspace), *past])
+    return _read(folder)
+
+
+def read_all(workspace: Path) -> tuple[list[Run], list[str]]:
+    """Return all runs that can be read, in order, and what is wrong with the others."""
+    runs, damaged = [], []
+    for tag in list_runs(workspace):
+        try:
+            runs.append(_read(workspace / "runs" / tag))
+        except BadRun as error:
+            damaged.append(str(error))
+    return runs, damaged
+
+
+def _read(folder: Path) -> Run:
     try:
-        mapping = read_json(path)
+        mapping = read_json(folder / "run.json")
         if mapping["schema"] != SCHEMA:
-            raise BadRun(f"run {tag} has schema {mapping['schema']}, this release reads {SCHEMA}")
+            raise BadRun(
+                f"run {folder.name} has schema {mapping['schema']}, this release reads {SCHEMA}"
+            )
         return Run(folder=folder, record=_record(mapping))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRun(f"run {tag}: run.json is damaged ({error})") from None
+        raise BadRun(f"run {folder.name}: run.json is damaged ({error})") from None
 
 
 def _record(mapping: dict[str, Any]) -> Record:
@@ -381,12 +405,15 @@ def add_result(workspace: Path, tag: str, name: str, result: Mapping[str, Any]) 
         return _write(run, results={**run.record.results, name: dict(result)})
 
 
-def add_remark(workspace: Path, tag: str, text: str, verdict: str = "") -> Run:
+def add_remark(workspace: Path, tag: str, text: str, verdict: str = "") -> None:
     """Keep what somebody noted about a run; a verdict replaces the one before."""
+    remark = Remark(text=text, written=utc_now(), verdict=verdict)
     with registry(workspace):
+        if tag in past_runs(workspace):
+            add_past_remark(workspace, tag, remark)
+            return
         run = open_run(workspace, tag)
-        remark = Remark(text=text, written=utc_now(), verdict=verdict)
-        return _write(run, remarks=(*run.record.remarks, remark))
+        _write(run, remarks=(*run.record.remarks, remark))
 
 
 def _write(run: Run, **changes: Any) -> Run:
@@ -485,21 +512,16 @@ def registry(workspace: Path) -> Iterator[None]:
 
 
 def next_tag(workspace: Path, family: str) -> str:
-    """Return the family's next free number: N2C_6 when N2C_5 is the highest."""
-    numbers = [_natural(tag)[1] for tag in list_runs(workspace) if family_of(tag) == family]
+    """Return the family's next free number: N2C_6 when N2C_5 is the highest, here or in a diary."""
+    taken = (*list_runs(workspace), *past_runs(workspace))
+    numbers = [natural(tag)[1] for tag in taken if family_of(tag) == family]
     return f"{family}_{max([0, *numbers]) + 1}"
 
 
 def find_same(workspace: Path, identity: str) -> Run | None:
     """Return the first run of this identity, if there is one."""
-    for tag in list_runs(workspace):
-        try:
-            run = open_run(workspace, tag)
-        except CorpuskitError:
-            continue
-        if run.record.identity == identity:
-            return run
-    return None
+    runs, _ = read_all(workspace)
+    return next((run for run in runs if run.record.identity == identity), None)
 
 
 def claim(workspace: Path, prepared: Path, record: Record, tag: str | None, *, again: bool) -> Run:
@@ -521,11 +543,16 @@ def claim(workspace: Path, prepared: Path, record: Record, tag: str | None, *, a
         final = tag or next_tag(workspace, family_of(record.tag))
         record = replace(record, tag=final, again_of=same.tag if same else None)
         write_json(prepared / "run.json", dataclasses.asdict(record))
+        taken = Refused(
+            f"run {final} exists already",
+            f"the next free tag is {next_tag(workspace, family_of(final))}",
+        )
+        if final in past_runs(workspace):
+            raise taken
         try:
             publish_folder(prepared, workspace / "runs" / final)
         except Refused:
-            free = next_tag(workspace, family_of(final))
-            raise Refused(f"run {final} exists already", f"the next free tag is {free}") from None
+            raise taken from None
     return Run(folder=workspace / "runs" / final, record=record)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,10 @@ from corpuskit.console import (
 )
 from trainer.commands.options import DeviceOption, PlaceArgument, place_of
 
-__all__ = ["evaluate"]
+if TYPE_CHECKING:
+    from trainer.scores import Evaluation
+
+__all__ = ["evaluate", "last_of", "show"]
 
 
 def evaluate(
@@ -53,8 +56,7 @@ def evaluate(
 ) -> None:
     """Score a run on the eval split: converted and unconverted side by side."""
     from trainer.evaluate import evaluate
-    from trainer.scores import Evaluation, as_mapping, table
-    from trainer.wording.runs import evaluated
+    from trainer.scores import as_mapping
 
     tag, checkpoint = place_of(place)
     events = evaluate(
@@ -66,21 +68,31 @@ def evaluate(
         keep_leaks=keep_leaks,
         jobs=jobs or os.cpu_count() or 1,
     )
-    evaluation = _last(events, quiet=quiet)
-    assert isinstance(evaluation, Evaluation)
+    evaluation = last_of(events, quiet=quiet)
     if as_json:
         print_json(as_mapping(evaluation))
         return
+    show(evaluation, quiet=quiet)
+
+
+def show(evaluation: Evaluation, *, quiet: bool) -> None:
+    """Print an evaluation: its table, and a sentence."""
+    from trainer.scores import table
+    from trainer.wording.runs import evaluated
+
     if not is_quiet(quiet):
         say(table(evaluation))
         say(f"listen: {evaluation.sounds}")
     say(evaluated(evaluation))
 
 
-def _last(events: Iterable[Any], *, quiet: bool) -> Any:
-    """Show on a terminal how many events came; return the last."""
+def last_of(events: Iterable[Any], *, quiet: bool) -> Evaluation:
+    """Show on a terminal how many utterances were measured; return the evaluation."""
     from tqdm import tqdm
+
+    from trainer.scores import Evaluation
 
     hidden = progress_hidden(quiet)
     *_, last = tqdm(events, desc="evaluate", unit="pair", disable=hidden, leave=False)
+    assert isinstance(last, Evaluation)
     return last

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +17,10 @@ from corpuskit.console import (
     warn,
     workspace_of,
 )
+
+if TYPE_CHECKING:
+    from trainer.catalogue import Catalogue
+    from trainer.descent import Verdict
 
 __all__ = ["list_"]
 
@@ -36,20 +42,45 @@ def list_(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the runs of the workspace: where they come from, how they went, what was noted."""
-    from trainer.catalogue import chosen, read_all
+    from trainer.catalogue import DIARY, chosen, read_catalogue
     from trainer.descent import ordered_by_descent, verdicts
-    from trainer.wording.runs import as_mapping, counted, listing
+    from trainer.wording.runs import as_mapping, counted, line_as_mapping, listing
 
     where = workspace_of(workspace)
-    runs, damaged = read_all(where)
-    for problem in damaged:
+    known = read_catalogue(where)
+    for problem in known.damaged:
         warn(problem)
-    known = verdicts(runs)
-    shown = chosen(runs, known, only or [], sort)
+    lines = known.lines
+    judged = verdicts(lines)
+    shown = chosen(lines, judged, only or [], sort)
     if as_json:
-        print_json([as_mapping(run, known.get(run.tag)) for run in shown])
+        runs = {run.tag: run for run in known.runs}
+        print_json(
+            [
+                line_as_mapping(line, judged.get(line.tag))
+                if line.status == DIARY
+                else as_mapping(runs[line.tag], judged.get(line.tag))
+                for line in shown
+            ]
+        )
         return
-    placed = list(ordered_by_descent(shown)) if tree else [(run, 0) for run in shown]
-    print_lines(listing(placed, known) if placed else ())
-    of = f" of {len(runs):,}" if len(shown) < len(runs) else ""
+    placed = list(ordered_by_descent(shown)) if tree else [(line, 0) for line in shown]
+    print_lines(listing(placed, judged) if placed else ())
+    of = f" of {len(lines):,}" if len(shown) < len(lines) else ""
     say(f"{counted(len(shown), 'run')}{of} in {where}.")
+    print_lines(_never_seen(where, known, judged))
+
+
+def _never_seen(where: Path, known: Catalogue, verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+    """Name the versions that were never held against the best run so far."""
+    from corpuskit.config import family_of, listed
+    from trainer.best import best_of, unseen
+
+    versions = listed(where / "versions", "version.json")
+    for family in sorted({family_of(name) for name in versions}):
+        best = best_of(known.runs, verdicts, family)
+        if best is not None and (names := unseen(best, known.runs, versions)):
+            yield (
+                f"Of {family}, the best so far is run {best.tag}; never tried on dataset "
+                f"{', '.join(names)}: `trainer rerun {best.tag} --spk {names[-1]}`."
+            )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from corpuskit.console import QuietOption, WorkspaceOption, workspace_of
 from trainer.commands.options import DeviceOption
-from trainer.commands.training import joined_world, show_notes, train
-
-if TYPE_CHECKING:
-    from trainer.distributed import World
-    from trainer.plan import Request
+from trainer.commands.training import joined_world, run_request
 
 __all__ = ["run"]
 
@@ -110,14 +106,4 @@ def run(
     )
     with joined_world(device) as world:
         if world.leads:
-            _run(request, world, quiet=quiet)
-
-
-def _run(request: Request, world: World, *, quiet: bool) -> None:
-    from trainer.plan import load, plan
-    from trainer.start import start
-
-    made = plan(request)
-    show_notes(made.notes, quiet=quiet)
-    splits = load(made)  # what cannot be trained on leaves no run behind
-    train(start(made, world.size), made.version, made.device, splits, world, quiet=quiet)
+            run_request(request, world, quiet=quiet)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from corpuskit.console import (
     JsonOption,
     WorkspaceOption,
@@ -11,20 +14,39 @@ from corpuskit.console import (
 )
 from trainer.commands.options import TagArgument
 
+if TYPE_CHECKING:
+    from trainer.descent import Verdict
+
 __all__ = ["show"]
 
 
 def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Describe a run: where it comes from, its settings, how it went, its results."""
-    from trainer.catalogue import read_all
-    from trainer.checkpoint import listed
+    from trainer.catalogue import Line, read_catalogue
     from trainer.descent import verdicts
+    from trainer.history import past_runs
+    from trainer.wording.runs import line_as_mapping, past_shown
+
+    where = workspace_of(workspace)
+    past = past_runs(where).get(tag)
+    verdict = verdicts(read_catalogue(where).lines).get(tag)
+    if past is None:
+        _show(where, tag, verdict, as_json=as_json)
+    elif as_json:
+        notes = {"notes": past.run.notes, "lines": past.run.lines, "diary": past.diary}
+        print_json({**line_as_mapping(Line.of_past(past), verdict), **notes})
+    else:
+        print_lines(past_shown(past, verdict))
+
+
+def _show(where: Path, tag: str, verdict: Verdict | None, *, as_json: bool) -> None:
+    """Describe a recorded run."""
+    from trainer.checkpoint import listed
     from trainer.runs import metrics, open_run
     from trainer.wording.runs import as_mapping, shown
 
-    found = open_run(workspace_of(workspace), tag)
+    found = open_run(where, tag)
     rows = metrics(found.folder)
-    verdict = verdicts(read_all(found.workspace)[0]).get(tag)
     checkpoints = [each.folder.name for each in listed(found.checkpoints)]
     if as_json:
         print_json({**as_mapping(found, verdict), "metrics": rows, "checkpoints": checkpoints})

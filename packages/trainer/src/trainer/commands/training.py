@@ -1,4 +1,4 @@
-"""What `run` and `resume` share: joining other processes, and a session shown as it goes."""
+"""What all that trains shares: joining other processes, and a session shown as it goes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from trainer.data import Splits
     from trainer.distributed import World
     from trainer.loop import Ended, Event, Progress
+    from trainer.plan import Request
     from trainer.runs import Run
 
-__all__ = ["joined_world", "show_notes", "train"]
+__all__ = ["joined_world", "run_request", "show_notes", "train"]
 
 
 @contextmanager
@@ -60,6 +61,18 @@ def _follow_lead(device: torch.device, world: World) -> None:
         raise typer.Exit(2) from None
 
 
+def run_request(request: Request, world: World, *, quiet: bool) -> Run:
+    """Plan, start and train what was asked for; returns the run."""
+    from trainer.plan import load, plan
+    from trainer.start import start
+
+    made = plan(request)
+    show_notes(made.notes, quiet=quiet)
+    splits = load(made)  # what cannot be trained on leaves no run behind
+    run = start(made, world.size)
+    return train(run, made.version, made.device, splits, world, quiet=quiet)
+
+
 def train(
     run: Run,
     version: Version,
@@ -68,8 +81,8 @@ def train(
     world: World,
     *,
     quiet: bool,
-) -> None:
-    """Go through a session: say what it is, show it, close with a sentence."""
+) -> Run:
+    """Go through a session: say what it is, show it, close with a sentence; returns the run."""
     from trainer.runs import open_run
     from trainer.session import session
     from trainer.signals import on_signals
@@ -83,7 +96,9 @@ def train(
     speech = sum(
         pair.source.kept_seconds + pair.target.kept_seconds for pair in version.split("train")
     )
-    say(closing(open_run(run.workspace, run.tag), ended, speech))
+    now = open_run(run.workspace, run.tag)
+    say(closing(now, ended, speech))
+    return now
 
 
 def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from corpuskit.tables import length, table
+from trainer.catalogue import Line
 from trainer.descent import Verdict
+from trainer.history import Past
+from trainer.remarks import Remark
 from trainer.runs import Run
 
 if TYPE_CHECKING:
@@ -25,8 +28,10 @@ __all__ = [
     "counted",
     "epoch_line",
     "evaluated",
+    "line_as_mapping",
     "listing",
     "model_in_short",
+    "past_shown",
     "shown",
 ]
 
@@ -115,29 +120,39 @@ HEADER = (
 NOTE = 40  # characters of a note in a table
 
 
-def listing(runs: Sequence[tuple[Run, int]], verdicts: Mapping[str, Verdict]) -> Iterator[str]:
+def listing(lines: Sequence[tuple[Line, int]], verdicts: Mapping[str, Verdict]) -> Iterator[str]:
     """Return the table of runs, each with its depth of descent."""
-    yield from table(HEADER, [_row(run, depth, verdicts.get(run.tag)) for run, depth in runs])
+    rows = [_row(line, depth, verdicts.get(line.tag)) for line, depth in lines]
+    yield from table(HEADER, rows)
 
 
-def _row(run: Run, depth: int, verdict: Verdict | None) -> list[str]:
-    record = run.record
-    parent = f"{record.parent.tag}@{record.parent.epoch}" if record.parent else "-"
-    best = "-" if record.best_loss is None else f"{record.best_loss:.4f} @{record.best_epoch}"
-    config = record.parts["config"]
+def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
+    best = "-" if line.best_loss is None else f"{line.best_loss:.4f} @{line.best_epoch}"
     return [
-        f"{'  ' * depth}{run.tag}",
-        record.dataset.name,
-        parent,
-        model_in_short(config["model"]),
-        f"{config['train']['batch_size']} x {config['train']['group_size']}",
-        run.status,
-        f"{record.epoch}/{record.epochs}",
+        f"{'  ' * depth}{line.tag}",
+        line.dataset or "-",
+        _origin(line),
+        model_in_short(line.model) if line.model else "-",
+        _two(line.batch_size, " x ", line.group_size),
+        line.status,
+        _two(line.epoch, "/", line.epochs),
         best,
-        length(50 * record.seconds / record.epoch) if record.epoch else "-",
+        "-" if line.seconds_of_50 is None else length(line.seconds_of_50),
         _verdict(verdict),
-        _short(record.remarks[-1].text) if record.remarks else "",
+        _short(line.remarks[-1].text if line.remarks else line.told),
     ]
+
+
+def _origin(line: Line) -> str:
+    if line.parent_tag is None:
+        return "-"
+    return line.parent_tag + (f"@{line.parent_epoch}" if line.parent_epoch is not None else "")
+
+
+def _two(first: int | None, between: str, second: int | None) -> str:
+    if first is None and second is None:
+        return "-"
+    return between.join("?" if value is None else str(value) for value in (first, second))
 
 
 def model_in_short(model: Mapping[str, Any]) -> str:
@@ -169,6 +184,37 @@ def as_mapping(run: Run, verdict: Verdict | None = None) -> dict[str, Any]:
     return {**dataclasses.asdict(run.record), "status": run.status, "verdict": told}
 
 
+def line_as_mapping(line: Line, verdict: Verdict | None) -> dict[str, Any]:
+    """Return what is known of a run of a diary as plain JSON values."""
+    told = None if verdict is None else dataclasses.asdict(verdict)
+    return {**dataclasses.asdict(line), "verdict": told}
+
+
+def past_shown(past: Past, verdict: Verdict | None = None) -> Iterator[str]:
+    """Describe a run that only a diary tells of."""
+    run = past.run
+    yield f"run {run.tag}: dataset {run.dataset or 'not told'}, from diary {past.diary}"
+    if run.parent is not None:
+        epoch = f" at epoch {run.parent_epoch}" if run.parent_epoch is not None else ""
+        kept = {True: ", optimiser kept", False: ", optimiser reset", None: ""}
+        yield f"fine-tuned from run {run.parent}{epoch}{kept[run.optimiser_kept]}"
+    yield from _verdict_line(verdict)
+    settings = {
+        "batch_size": run.batch_size,
+        "group_size": run.group_size,
+        "warm_up": run.warm_up,
+        "max_lr_scale": run.max_lr_scale,
+    }
+    told = [f"{key} = {value}" for key, value in settings.items() if value is not None]
+    if told:
+        yield f"settings told: {', '.join(told)}"
+    if run.run_time:
+        yield f"run time: {run.run_time}"
+    yield "in the diary:"
+    yield from (f"  {line}" for line in run.lines if line)
+    yield from _remark_lines(past.remarks)
+
+
 def shown(
     run: Run,
     rows: Sequence[Mapping[str, Any]],
@@ -179,9 +225,7 @@ def shown(
     record = run.record
     yield from began(run)
     yield f"status {run.status}" + (f": {record.problem}" if record.problem else "")
-    if verdict is not None:
-        whose = f", given to run {verdict.inherited_from}" if verdict.inherited_from else ""
-        yield f"verdict {verdict.what}{whose}: {verdict.text}"
+    yield from _verdict_line(verdict)
     yield f"identity {record.identity}"
     sessions = counted(len(record.sessions), "session")
     yield f"created {record.created}, {sessions}, {length(record.seconds)} of training"
@@ -199,7 +243,17 @@ def shown(
         yield epoch_line(row, record.epochs, best=row["epoch"] == record.best_epoch)
     for name, result in record.results.items():
         yield f"evaluated {name}: {_figures(result)}"
-    for remark in record.remarks:
+    yield from _remark_lines(record.remarks)
+
+
+def _verdict_line(verdict: Verdict | None) -> Iterator[str]:
+    if verdict is not None:
+        whose = f", given to run {verdict.inherited_from}" if verdict.inherited_from else ""
+        yield f"verdict {verdict.what}{whose}: {verdict.text}"
+
+
+def _remark_lines(remarks: Sequence[Remark]) -> Iterator[str]:
+    for remark in remarks:
         told = f" ({remark.verdict})" if remark.verdict else ""
         yield f"note {remark.written[:10]}{told}: {remark.text}"
 

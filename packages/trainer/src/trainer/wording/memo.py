@@ -1,0 +1,106 @@
+"""The diary people keep by hand, written from the record: `trainer memo`.
+
+The keys are those of the form it takes after, which `trainer.diary` reads: spk, pretrain, 実行時間
+(run time), batch_size, group_size, warm_up_rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from corpuskit.config import DatasetConfig
+from corpuskit.diff import diff_settings
+from corpuskit.tables import plain
+from trainer.diary import Diary
+from trainer.runs import Run
+from trainer.wording.runs import model_in_short
+
+__all__ = ["MadeVersion", "memo"]
+
+MadeVersion = tuple[str, DatasetConfig, DatasetConfig | None]  # name, settings, the one's before
+
+
+def memo(
+    diaries: Sequence[Diary], versions: Sequence[MadeVersion], runs: Sequence[Run]
+) -> Iterator[str]:
+    """Write a diary: what older ones say, word for word, and after it what was recorded."""
+    if not diaries:
+        yield from ("# memo", "")
+    for diary in diaries:
+        yield from diary.before
+    yield "- spk"
+    yield from _lines(dataset.lines for diary in diaries for dataset in diary.datasets)
+    yield from _lines(_dataset(*version) for version in versions)
+    yield "- tag"
+    yield from _lines(run.lines for diary in diaries for run in diary.runs)
+    yield from _lines(_run(run) for run in runs)
+    for diary in diaries:
+        yield from diary.after
+
+
+_lines = chain.from_iterable
+
+
+def _dataset(name: str, settings: DatasetConfig, before: DatasetConfig | None) -> Iterator[str]:
+    yield f"    - {name}"
+    yield f"        - silence_thresh_t: {settings.silence.thresh:g}"
+    yield f"        - min_silence_len: {settings.silence.min_silence_len}"
+    if before is not None:
+        changed = diff_settings(before, settings)
+        told = ", ".join(
+            f"{each.key} {plain(each.before)} -> {plain(each.after)}" for each in changed
+        )
+        yield f"        - changed: {told or 'no setting'}"
+    yield ""
+
+
+def _run(run: Run) -> Iterator[str]:
+    record = run.record
+    config: Mapping[str, Any] = record.parts["config"]
+    yield f"    - {run.tag}"
+    told = [f"spk: {record.dataset.name}", f"pretrain: {_parent(run)}", f"実行時間: {_time(run)}"]
+    told += [
+        f"batch_size:{config['train']['batch_size']}, group_size:{config['train']['group_size']}. "
+        f"warm_up_rate: {config['optim']['warm_up']}, "
+        f"max_lr_scale: {config['optim']['max_lr_scale']}, "
+        f"reset_optim: {record.parent is None or record.parent.optimiser == 'reset'}",
+        f"model {model_in_short(config['model'])}, {record.parameters / 1e6:.2f} M parameters, "
+        f"seed {config['train']['seed']}, {record.precision}",
+        *_outcome(run),
+        *(_remark(remark.text, remark.verdict) for remark in record.remarks),
+    ]
+    yield from (f"        - {line}" for line in told)
+    yield ""
+
+
+def _parent(run: Run) -> str:
+    parent = run.record.parent
+    return "なし" if parent is None else f"{parent.tag}({parent.epoch}epoch)"
+
+
+def _time(run: Run) -> str:
+    record = run.record
+    return f"{record.seconds / 60:.3g}min/{record.epoch}epoch" if record.epoch else ""
+
+
+def _outcome(run: Run) -> Iterator[str]:
+    record = run.record
+    if run.status != "finished":
+        why = f" ({record.problem})" if record.problem else ""
+        yield f"{run.status} after epoch {record.epoch} of {record.epochs}{why}"
+    if record.best_loss is not None:
+        yield f"best dev loss {record.best_loss:.4f} @{record.best_epoch}"
+    for name, result in record.results.items():
+        figures = ", ".join(
+            f"{metric} {result['unconverted'][metric]:.3g} -> {value:.3g}"
+            for metric, value in result["converted"].items()
+            if value is not None and result["unconverted"].get(metric) is not None
+        )
+        yield f"evaluated {name}, vocoder {result['vocoder']}: {figures}"
+
+
+def _remark(text: str, verdict: str) -> str:
+    line = " ".join(text.split())
+    return f"{line} ({verdict})" if verdict else line
