@@ -30,7 +30,7 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+        blocks = "\n".join(re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL))
         told = [*COMMAND.findall(blocks), *INLINE.findall(text)]
         found += [(page.name, command.split("#")[0].strip()) for command in told]
     return found

@@ -16,6 +16,7 @@ __all__ = ["as_mapping", "described", "drawing"]
 
 WIDTH, HEIGHT = 64, 12  # characters of a drawing
 MARKS = ("*", "o")
+SAME = 1.005  # times apart: less is the rounding of a step
 
 
 def described(asked: Asked, proposals: Sequence[Proposal]) -> Iterator[str]:
@@ -27,16 +28,19 @@ def described(asked: Asked, proposals: Sequence[Proposal]) -> Iterator[str]:
     rows = [[name, *(each[name] for each in columns)] for name in columns[0]]
     yield from table(["", *(name for name, _ in named)], rows)
     if asked.other is not None:
+        ratio = apart(asked.own, asked.other)
         yield (
-            "at the same sample the rates differ by up to "
-            f"{apart(asked.own, asked.other):.3g} times"
+            "at the same sample the rates are the same"
+            if ratio <= SAME
+            else f"at the same sample the rates differ by up to {ratio:.3g} times"
         )
     for each in proposals:
+        far = "the same rates" if each.apart <= SAME else f"apart by up to {each.apart:.3g} times"
         yield (
             f"to keep {each.what}: {' '.join(f'--set {text}' for text in each.settings)} "
             f"(peak {each.course.peak.lr:.2e} at step {each.course.peak.step:,}, "
-            f"{each.course.samples_at(each.course.peak.step):,} samples; apart by up to "
-            f"{each.apart:.3g} times)"
+            f"{each.course.samples_at(each.course.peak.step):,} samples; "
+            f"{far})"
         )
 
 
