@@ -502,9 +502,9 @@ def test_a_stopped_build_ends_in_one_line_and_the_next_goes_on(
     said = ended(process)
 
     if said.code != 0:  # it may have been quicker
-        # Interrupted within an exec() of a library (dataclasses), Python ends by the signal itself,
-        # which every shell tells as 130 as well.
-        line = in_one_line(said, -number if said.code == -number else 130)
+        # Interrupted within an exec() of a library (dataclasses), Python ends by SIGINT itself, as
+        # which a SIGTERM arrives there too; every shell tells it as 130 as well.
+        line = in_one_line(said, -signal.SIGINT if said.code == -signal.SIGINT else 130)
         assert line == "stopped: nothing half-written is left; run it again to go on"
     assert litter(here) == []
     assert corpuskit("build", "N2C", "--jobs", "1").code == 0

@@ -171,8 +171,8 @@ def test_the_commands_are_those_of_the_design() -> None:
     group = typer.main.get_command(trainer.cli.app)
 
     assert set(group.commands) == {  # type: ignore[attr-defined]
-        "run", "resume", "rerun", "reproduce", "list", "show", "note", "memo", "diff", "lr",
-        "evaluate", "convert",
+        "run", "resume", "rerun", "reproduce", "search", "promote", "list", "show", "note", "memo",
+        "diff", "lr", "evaluate", "convert",
     }  # fmt: skip
     assert set(options_of("run")) >= {
         "--spk", "--pretrain", "--reset-optim", "--keep-optim", "--tag", "--like", "--model",
@@ -184,8 +184,8 @@ def test_the_commands_are_those_of_the_design() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("run", "resume", "rerun", "reproduce", "list", "show", "note", "memo", "diff", "lr"),
-        *("evaluate", "convert"),
+        *("run", "resume", "rerun", "reproduce", "search", "promote", "list", "show", "note"),
+        *("memo", "diff", "lr", "evaluate", "convert"),
     ],
 )
 def test_every_option_has_help(name: str) -> None:

@@ -10,14 +10,17 @@ from typing import Any
 
 from corpuskit.config import natural
 from corpuskit.errors import BadSetting, CorpuskitError
+from corpuskit.files import read_json
+from corpuskit.tables import counted
 from trainer.descent import Verdict
 from trainer.history import Past, past_runs
 from trainer.remarks import Remark
-from trainer.runs import Run, read_all
+from trainer.runs import Run, list_searches, read_all
 
-__all__ = ["DIARY", "Catalogue", "Line", "chosen", "read_catalogue"]
+__all__ = ["DIARY", "SEARCH", "Catalogue", "Line", "chosen", "read_catalogue"]
 
 DIARY = "diary"  # the status of a run only a diary tells of
+SEARCH = "search"  # that of a search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,46 @@ class Line:
             told=run.notes[-1] if run.notes else "",
         )
 
+    @classmethod
+    def of_search(cls, folder: Path) -> Line:
+        """Show a search, from what it keeps for lists."""
+        told = read_json(folder / "search.json")
+        parent, _, epoch = (told["request"]["pretrain"] or "").partition("@")
+        config = told["question"]["run"]["config"]
+        return cls(
+            tag=folder.name,
+            dataset=told["request"]["spk"],
+            parent_tag=parent or None,
+            parent_epoch=int(epoch) if epoch else None,
+            model=config["model"],
+            batch_size=config["train"]["batch_size"],
+            group_size=config["train"]["group_size"],
+            status=SEARCH,
+            epoch=None,
+            epochs=told["question"]["epochs"],
+            best_epoch=None,
+            best_loss=None,
+            seconds=0.0,
+            seconds_of_50=None,
+            created=told["created"],
+            remarks=(),
+            told=_progress(folder),
+        )
+
+
+def _progress(folder: Path) -> str:
+    """Say how far a search is."""
+    path = folder / "progress.json"
+    if not path.is_file():
+        return "no trial yet"
+    told = read_json(path)
+    trials = counted(told["trials"], "trial")
+    if told["best"] is None:
+        return trials
+    values = zip(told["objectives"], told["values"], strict=True)
+    losses = ", ".join(f"{name} {value:.4f}" for name, value in values)
+    return f"{trials}, best #{told['best']}: {losses}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
@@ -99,12 +142,13 @@ class Catalogue:
 
     runs: tuple[Run, ...]
     past: tuple[Past, ...]
+    searches: tuple[Line, ...]
     damaged: tuple[str, ...]  # what is wrong with runs that cannot be read
 
     @property
     def lines(self) -> list[Line]:
         """All runs as lists show them, families together, numbers in order."""
-        lines = [*map(Line.of_past, self.past), *map(Line.of_run, self.runs)]
+        lines = [*map(Line.of_past, self.past), *map(Line.of_run, self.runs), *self.searches]
         return sorted(lines, key=lambda line: natural(line.tag))
 
 
@@ -115,7 +159,13 @@ def read_catalogue(workspace: Path) -> Catalogue:
         past = tuple(past_runs(workspace).values())
     except CorpuskitError as error:
         past, damaged = (), [*damaged, str(error)]
-    return Catalogue(runs=tuple(runs), past=past, damaged=tuple(damaged))
+    searches = []
+    for tag in list_searches(workspace):
+        try:
+            searches.append(Line.of_search(workspace / "searches" / tag))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            damaged = [*damaged, f"search {tag} is damaged ({error})"]
+    return Catalogue(runs=tuple(runs), past=past, searches=tuple(searches), damaged=tuple(damaged))
 
 
 def chosen(

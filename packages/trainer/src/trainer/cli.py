@@ -27,10 +27,12 @@ from trainer.commands.list_ import list_
 from trainer.commands.lr import lr
 from trainer.commands.memo import memo
 from trainer.commands.note import note
+from trainer.commands.promote import promote
 from trainer.commands.reproduce import reproduce
 from trainer.commands.rerun import rerun
 from trainer.commands.resume import resume
 from trainer.commands.run import run
+from trainer.commands.search import search
 from trainer.commands.show import show
 
 __all__ = ["app", "main"]
@@ -60,6 +62,8 @@ app.command()(run)
 app.command()(resume)
 app.command()(rerun)
 app.command()(reproduce)
+app.command()(search)
+app.command()(promote)
 app.command("list")(list_)
 app.command()(show)
 app.command()(note)

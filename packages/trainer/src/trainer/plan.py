@@ -44,6 +44,7 @@ class Request:
     device: str = "auto"
     again: bool = False
     keep_leaks: bool = False
+    origin: str = ""  # the trial it was promoted from, "N2C_11#3"
 
 
 @dataclass(frozen=True, kw_only=True)

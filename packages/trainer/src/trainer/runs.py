@@ -65,10 +65,12 @@ __all__ = [
     "StatisticsPart",
     "add_remark",
     "add_result",
+    "check_free",
     "claim",
     "find_same",
     "held",
     "list_runs",
+    "list_searches",
     "metrics",
     "next_tag",
     "open_run",
@@ -179,6 +181,7 @@ class Record:
     epochs: int  # asked for
     sessions: tuple[Session, ...]
     again_of: str | None = None
+    origin: str = ""  # the trial of a search it was promoted from, "N2C_11#3"
     problem: str = ""  # why it failed
     epoch: int = 0  # whole epochs behind
     step: int = 0  # optimiser steps behind
@@ -288,22 +291,32 @@ def list_runs(workspace: Path) -> list[str]:
     return listed(workspace / "runs", "run.json")
 
 
+def list_searches(workspace: Path) -> list[str]:
+    """Return the tags of all searches, in order."""
+    return listed(workspace / "searches", "search.json")
+
+
 def open_run(workspace: Path, tag: str) -> Run:
-    """Open a run for reading.
+    """Open a run, or a trial of a search ("N2C_11#3"), for reading.
 
     Raises
     ------
     UnknownName
         No such run; the nearest are named.
     Refused
-        It is known from a diary only.
+        It is known from a diary only, or is a search.
     BadRun
         Its record is damaged, or of a schema this release does not read.
     """
+    search, mark, number = tag.partition("#")
+    if mark and search in list_searches(workspace):
+        return open_run(workspace / "searches" / search, f"trial_{number}")
     check_name(tag, "run")
     folder = workspace / "runs" / tag
     path = folder / "run.json"
     if not path.is_file():
+        if tag in list_searches(workspace):
+            raise Refused(f"{tag} is a search, no run", f"name a trial of it: {tag}#0")
         past = past_runs(workspace)
         if tag in past:
             raise Refused(
@@ -513,9 +526,24 @@ def registry(workspace: Path) -> Iterator[None]:
 
 def next_tag(workspace: Path, family: str) -> str:
     """Return the family's next free number: N2C_6 when N2C_5 is the highest, here or in a diary."""
-    taken = (*list_runs(workspace), *past_runs(workspace))
+    taken = (*list_runs(workspace), *list_searches(workspace), *past_runs(workspace))
     numbers = [natural(tag)[1] for tag in taken if family_of(tag) == family]
     return f"{family}_{max([0, *numbers]) + 1}"
+
+
+def check_free(workspace: Path, tag: str) -> None:
+    """Refuse a tag that a run or a search has, here or in a diary.
+
+    Raises
+    ------
+    Refused
+        It is taken.
+    """
+    check_name(tag, "run")
+    here = [workspace / kind / tag for kind in ("runs", "searches")]
+    if any(path.exists() for path in here) or tag in past_runs(workspace):
+        free = next_tag(workspace, family_of(tag))
+        raise Refused(f"run {tag} exists already", f"the next free tag is {free}")
 
 
 def find_same(workspace: Path, identity: str) -> Run | None:
@@ -543,16 +571,8 @@ def claim(workspace: Path, prepared: Path, record: Record, tag: str | None, *, a
         final = tag or next_tag(workspace, family_of(record.tag))
         record = replace(record, tag=final, again_of=same.tag if same else None)
         write_json(prepared / "run.json", dataclasses.asdict(record))
-        taken = Refused(
-            f"run {final} exists already",
-            f"the next free tag is {next_tag(workspace, family_of(final))}",
-        )
-        if final in past_runs(workspace):
-            raise taken
-        try:
-            publish_folder(prepared, workspace / "runs" / final)
-        except Refused:
-            raise taken from None
+        check_free(workspace, final)
+        publish_folder(prepared, workspace / "runs" / final)
     return Run(folder=workspace / "runs" / final, record=record)
 
 

@@ -94,6 +94,7 @@ def _record(
         epochs=made.config.train.epochs,
         step=step,
         sessions=(here,),
+        origin=made.request.origin,
     )
 
 

@@ -42,7 +42,7 @@ def list_(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the runs of the workspace: where they come from, how they went, what was noted."""
-    from trainer.catalogue import DIARY, chosen, read_catalogue
+    from trainer.catalogue import DIARY, SEARCH, chosen, read_catalogue
     from trainer.descent import ordered_by_descent, verdicts
     from trainer.wording.runs import as_mapping, counted, line_as_mapping, listing
 
@@ -58,7 +58,7 @@ def list_(
         print_json(
             [
                 line_as_mapping(line, judged.get(line.tag))
-                if line.status == DIARY
+                if line.status in (DIARY, SEARCH)
                 else as_mapping(runs[line.tag], judged.get(line.tag))
                 for line in shown
             ]

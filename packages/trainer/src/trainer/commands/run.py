@@ -2,84 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from corpuskit.console import QuietOption, WorkspaceOption, workspace_of
-from trainer.commands.options import DeviceOption
+from trainer.commands.options import (
+    DeviceOption,
+    EpochsOption,
+    KeepLeaksOption,
+    KeepOptimOption,
+    LikeOption,
+    ModelOption,
+    PrecisionOption,
+    PretrainOption,
+    SettingsOption,
+    SpkOption,
+)
 from trainer.commands.training import joined_world, run_request
 
 __all__ = ["run"]
 
 
 def run(
-    spk: Annotated[
-        str, typer.Option("--spk", metavar="VERSION", help="Dataset version to train on")
-    ],
-    pretrain: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TAG[@EPOCH]",
-            help="Fine-tune: start from this run's weights; an epoch, best or last [default: best]",
-            show_default=False,
-        ),
-    ] = None,
-    keep_optim: Annotated[
-        bool,
-        typer.Option(
-            "--keep-optim/--reset-optim",
-            help="With --pretrain: go on with the parent's optimiser and schedule, "
-            "or start them anew [default: reset-optim]",
-            show_default=False,
-        ),
-    ] = False,
+    spk: SpkOption,
+    pretrain: PretrainOption = None,
+    keep_optim: KeepOptimOption = False,
     tag: Annotated[
         str | None,
         typer.Option(
             help="Name of the run [default: the family's next free number]", show_default=False
         ),
     ] = None,
-    like: Annotated[
-        str | None, typer.Option(metavar="TAG", help="Start from the settings of this run")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOML",
-            help="Settings file, or its name in configs/models "
-            "[default: the parent's settings with --pretrain, else fs2vc]",
-            show_default=False,
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override any setting, e.g. train.batch_size=32"
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Epochs to train [default: train.epochs, 50]", show_default=False),
-    ] = None,
-    precision: Annotated[
-        Literal["bf16", "fp16", "fp32"] | None,
-        typer.Option(
-            help="Arithmetic of the forward pass [default: bf16 on CUDA, fp32 on CPU]",
-            show_default=False,
-        ),
-    ] = None,
+    like: LikeOption = None,
+    model: ModelOption = None,
+    settings: SettingsOption = None,
+    epochs: EpochsOption = None,
+    precision: PrecisionOption = None,
     device: DeviceOption = "auto",
     again: Annotated[
         bool, typer.Option("--again", help="Train even though a run of this identity exists")
     ] = False,
-    keep_leaks: Annotated[
-        bool,
-        typer.Option(
-            "--keep-leaks",
-            help="Score dev pairs too whose sentence the parent was trained on in the same voice",
-        ),
-    ] = False,
+    keep_leaks: KeepLeaksOption = False,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:

@@ -25,9 +25,13 @@ def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOpti
     from trainer.catalogue import Line, read_catalogue
     from trainer.descent import verdicts
     from trainer.history import past_runs
+    from trainer.runs import list_searches
     from trainer.wording.runs import line_as_mapping, past_shown
 
     where = workspace_of(workspace)
+    if tag in list_searches(where):
+        _show_search(where, tag, as_json=as_json)
+        return
     past = past_runs(where).get(tag)
     verdict = verdicts(read_catalogue(where).lines).get(tag)
     if past is None:
@@ -52,3 +56,20 @@ def _show(where: Path, tag: str, verdict: Verdict | None, *, as_json: bool) -> N
         print_json({**as_mapping(found, verdict), "metrics": rows, "checkpoints": checkpoints})
     else:
         print_lines(shown(found, rows, checkpoints, verdict))
+
+
+def _show_search(where: Path, tag: str, *, as_json: bool) -> None:
+    """Describe a search: its trials, the best first, and what mattered."""
+    import dataclasses
+
+    from trainer.searches import open_search
+    from trainer.study import trials
+    from trainer.wording.search import searched
+
+    made = open_search(where, tag)
+    found = trials(made)
+    if as_json:
+        told = {"tag": tag, "dataset": made.dataset, **made.space.as_mapping()}
+        print_json({**told, "trials": dataclasses.asdict(found)})
+    else:
+        print_lines(searched(made, found))

@@ -229,6 +229,8 @@ def shown(
     yield f"identity {record.identity}"
     sessions = counted(len(record.sessions), "session")
     yield f"created {record.created}, {sessions}, {length(record.seconds)} of training"
+    if record.origin:
+        yield f"promoted from trial {record.origin}"
     if record.leaks.pairs:
         told = "counted in scores" if record.leaks.kept else "left out of scores"
         pairs = counted(len(record.leaks.pairs), "held-out pair")

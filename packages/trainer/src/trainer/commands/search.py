@@ -1,0 +1,100 @@
+"""`trainer search`: try settings of a space, each in a short run of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from corpuskit.console import (
+    QuietOption,
+    WorkspaceOption,
+    is_quiet,
+    print_lines,
+    say,
+    workspace_of,
+)
+from trainer.commands.options import (
+    DeviceOption,
+    EpochsOption,
+    KeepLeaksOption,
+    KeepOptimOption,
+    LikeOption,
+    ModelOption,
+    PrecisionOption,
+    PretrainOption,
+    SettingsOption,
+    SpkOption,
+)
+from trainer.commands.training import show_notes
+
+__all__ = ["search"]
+
+
+def search(
+    spk: SpkOption,
+    space: Annotated[
+        Path,
+        typer.Option(metavar="TOML", help="Settings to search, and the losses to search by"),
+    ],
+    trials: Annotated[
+        int, typer.Option(min=1, help="Results to have in all, those of earlier calls included")
+    ] = 20,
+    pretrain: PretrainOption = None,
+    keep_optim: KeepOptimOption = False,
+    tag: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the search [default: the same search's, else the family's next number]",
+            show_default=False,
+        ),
+    ] = None,
+    like: LikeOption = None,
+    model: ModelOption = None,
+    settings: SettingsOption = None,
+    epochs: EpochsOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = "auto",
+    keep_leaks: KeepLeaksOption = False,
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Search settings: optuna draws them from a space, each trial is a run of the search's own.
+
+    The same command goes on with a search that exists, and several at once share its trials.
+    """
+    from dataclasses import replace
+
+    from trainer.plan import Request
+    from trainer.search import search
+    from trainer.searches import begin
+    from trainer.signals import on_signals
+    from trainer.space import read_space
+    from trainer.study import trials as read
+    from trainer.wording.search import began, ended, summary
+
+    request = Request(
+        workspace=workspace_of(workspace),
+        spk=spk,
+        pretrain=pretrain,
+        keep_optim=keep_optim,
+        tag=tag,
+        like=like,
+        model=model,
+        settings=tuple(settings or ()),
+        epochs=epochs,
+        precision=precision,
+        device=device,
+        keep_leaks=keep_leaks,
+    )
+    begun = begin(request, read_space(space))
+    made = replace(begun.search, request=replace(begun.search.request, device=device))
+    show_notes(begun.notes, quiet=quiet)
+    if not is_quiet(quiet):
+        print_lines(began(begun))
+    with on_signals() as stop:
+        for outcome in search(made, trials, stop):
+            if not is_quiet(quiet):
+                say(ended(made, outcome))
+    print_lines(summary(made, read(made), stop.reason))

@@ -1,0 +1,186 @@
+"""Searches on disk: each a tag like a run's, each a workspace of its own for its trials.
+
+    workspace/searches/N2C_11/search.json    what is searched: space, dataset, parent
+    workspace/searches/N2C_11/base.toml      the settings that are not searched
+    workspace/searches/N2C_11/study.db       optuna's own record (SQLite)
+    workspace/searches/N2C_11/progress.json  how many trials, and the best
+    workspace/searches/N2C_11/runs/trial_3   trial N2C_11#3, a run like any other
+
+Versions, objects and parent are those of the workspace around (links), so whatever reads runs
+reads trials, and a trial keeps its whole configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from corpuskit.config import check_name, dump_toml, family_of, to_mapping
+from corpuskit.errors import Refused, unknown
+from corpuskit.files import publish_folder, read_json, temporary_folder, write_file, write_json
+from trainer import runs
+from trainer.errors import BadRun
+from trainer.identity import differences
+from trainer.plan import Plan, Request, plan
+from trainer.space import Space, space_of
+
+__all__ = ["Search", "begin", "open_search"]
+
+SCHEMA = 1
+LINKED = ("versions", "objects", "index", "cache")  # what a search shares with its workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A search on disk."""
+
+    folder: Path
+    request: Request  # of each trial, but for what is searched
+    space: Space
+    dataset: str
+    epochs: int  # of each trial
+    created: str  # UTC
+
+    @property
+    def tag(self) -> str:
+        """Its name."""
+        return self.folder.name
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace around it."""
+        return self.folder.parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A search that can go on."""
+
+    search: Search
+    new: bool
+    notes: tuple[str, ...]  # what the user should know before
+
+
+def begin(request: Request, space: Space) -> Begun:
+    """Make a search, or find the one that is the same: its space, data, parent and settings.
+
+    `request` is what `trainer run` would be asked; `request.tag` is the search's own.
+
+    Raises
+    ------
+    Refused
+        The tag is taken, or its search is another one.
+    CorpuskitError
+        What could not be trained.
+    """
+    workspace, tag = request.workspace, request.tag
+    made = plan(replace(request, tag=None, again=True))
+    question = _question(made, space)
+    with runs.registry(workspace):
+        name = _same(workspace, question, tag)
+        new = name is None
+        if name is None:
+            name = tag or runs.next_tag(workspace, family_of(made.version.name))
+            runs.check_free(workspace, name)
+            with temporary_folder(workspace / "searches") as prepared:
+                _write(prepared, made, question)
+                publish_folder(prepared, workspace / "searches" / name)
+    notes = tuple(note for note in made.notes if note.startswith("leak"))
+    return Begun(search=open_search(workspace, name), new=new, notes=notes)
+
+
+def _same(workspace: Path, question: Mapping[str, Any], tag: str | None) -> str | None:
+    """Return the search that asks the same, if there is one.
+
+    Raises
+    ------
+    Refused
+        There is a search `tag`, and it asks something else.
+    """
+    for name in [tag] if tag else runs.list_searches(workspace):
+        known = _description(workspace / "searches" / name)
+        if known is not None and known["question"] == question:
+            return name
+        if tag is not None and known is not None:
+            changed = differences(known["question"], question)
+            told = [f"{key} {old} -> {new}" for key, (old, new) in changed.items()]
+            raise Refused(
+                f"search {tag} is another one: {', '.join(told[:3])}", "search under another --tag"
+            )
+    return None
+
+
+def _question(made: Plan, space: Space) -> dict[str, Any]:
+    """Return what makes a search another one; the code may change between two trials."""
+    parts = {name: part for name, part in made.parts.items() if name != "code"}
+    return {"space": space.as_mapping(), "run": parts, "epochs": made.config.train.epochs}
+
+
+def _write(folder: Path, made: Plan, question: Mapping[str, Any]) -> None:
+    request, ancestor = made.request, made.ancestor
+    config = to_mapping(made.config)
+    config["train"] |= {"samples": 0, "save_every": made.config.train.epochs, "patience": 0}
+    write_file(folder / "base.toml", dump_toml(config).encode())
+    parent = f"{ancestor.run.tag}@{ancestor.state.epoch}" if ancestor else None
+    description = {
+        "schema": SCHEMA,
+        "created": runs.utc_now(),
+        "question": question,
+        "request": {
+            "spk": request.spk,
+            "pretrain": parent,
+            "keep_optim": request.keep_optim,
+            "keep_leaks": request.keep_leaks,
+        },
+    }
+    write_json(folder / "search.json", description)
+    for name in LINKED:
+        (folder / name).symlink_to(Path("..", "..", name))
+    (folder / "runs").mkdir()
+    if ancestor is not None:
+        (folder / "runs" / ancestor.run.tag).symlink_to(
+            Path("..", "..", "..", "runs", ancestor.run.tag)
+        )
+
+
+def _description(folder: Path) -> dict[str, Any] | None:
+    path = folder / "search.json"
+    if not path.is_file():
+        return None
+    try:
+        mapping: dict[str, Any] = read_json(path)
+    except (OSError, ValueError) as error:
+        raise BadRun(f"search {folder.name}: search.json cannot be read ({error})") from None
+    if mapping.get("schema") != SCHEMA:
+        raise BadRun(
+            f"search {folder.name} has schema {mapping.get('schema')}, this release reads {SCHEMA}"
+        )
+    return mapping
+
+
+def open_search(workspace: Path, tag: str, device: str = "auto") -> Search:
+    """Open a search for reading or going on.
+
+    Raises
+    ------
+    UnknownName
+        There is none of this tag.
+    BadRun
+        It is damaged.
+    """
+    check_name(tag, "search")
+    folder = workspace / "searches" / tag
+    told = _description(folder)
+    if told is None:
+        raise unknown("search", tag, runs.list_searches(workspace))
+    base = str(folder / "base.toml")
+    return Search(
+        folder=folder,
+        request=Request(workspace=folder, model=base, device=device, **told["request"]),
+        space=space_of(told["question"]["space"], f"search {tag}"),
+        dataset=told["request"]["spk"],
+        epochs=told["question"]["epochs"],
+        created=told["created"],
+    )

@@ -1,0 +1,108 @@
+"""Searches and their trials in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from corpuskit.tables import counted, plain, table
+from trainer.search import Outcome
+from trainer.searches import Begun, Search
+from trainer.study import Trial, Trials
+
+__all__ = ["began", "ended", "searched", "summary"]
+
+SHOWN = 10  # trials of a table
+
+
+def began(begun: Begun) -> Iterator[str]:
+    """Say what is searched."""
+    made = begun.search
+    how = "new" if begun.new else "goes on"
+    yield (
+        f"search {made.tag} ({how}): dataset {made.dataset}, "
+        f"{counted(made.epochs, 'epoch')} a trial, by dev loss {' and '.join(_names(made))}"
+    )
+    for each in made.space.as_mapping()["space"].items():
+        yield f"  {each[0]}: {_told(each[1])}"
+
+
+def _told(values: Any) -> str:
+    if isinstance(values, list):
+        return plain(values)
+    step = f" in steps of {plain(values['step'])}" if "step" in values else ""
+    log = ", log" if values["log"] else ""
+    return f"{plain(values['low'])} to {plain(values['high'])}{step}{log}"
+
+
+def _names(made: Search) -> tuple[str, ...]:
+    return made.space.config.objectives
+
+
+def ended(made: Search, outcome: Outcome) -> str:
+    """Say how a trial ended."""
+    trial = outcome.trial
+    best = "  best" if outcome.best else ""
+    told = f" ({trial.told})" if trial.told else ""
+    return f"{made.tag}#{trial.number}  {settings_of(trial)}: {_result(made, trial)}{told}{best}"
+
+
+def settings_of(trial: Trial) -> str:
+    """Say what was drawn."""
+    return ", ".join(f"{key} {plain(value)}" for key, value in trial.settings.items())
+
+
+def _result(made: Search, trial: Trial) -> str:
+    if trial.state == "complete":
+        values = zip(_names(made), trial.values, strict=True)
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in values)
+        return f"{losses} @{trial.best_epoch}"
+    if trial.state == "pruned":
+        return f"ended early after epoch {trial.epoch}"
+    return trial.state
+
+
+def summary(made: Search, found: Trials, stopped: str) -> Iterator[str]:
+    """Close a search: the best trials, what mattered, how to go on."""
+    yield from searched(made, found)
+    if stopped:
+        yield f"Stopped by {stopped}: the same command goes on."
+    if found.best:
+        best = found.best[0]
+        yield (
+            f"Searched {made.tag}: `trainer promote {made.tag}#{best}` trains a full run with "
+            "the settings of the best."
+        )
+    else:
+        yield f"Searched {made.tag}: no trial has a result yet."
+
+
+def searched(made: Search, found: Trials) -> Iterator[str]:
+    """Describe a search and its trials, the best first."""
+    states = [each.state for each in found.all]
+    told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    yield f"search {made.tag}: dataset {made.dataset}, {told or 'no trial yet'}"
+    done = [each for each in found.all if each.state == "complete"]
+    done.sort(key=lambda each: (each.number not in found.best, each.values))
+    if done:
+        keys = list(dict.fromkeys(key for each in done for key in each.settings))
+        rows = [
+            [
+                f"#{each.number}{' *' if each.number in found.best else ''}",
+                *(f"{value:.4f}" for value in each.values),
+                str(each.best_epoch),
+                *(plain(each.settings.get(key)) for key in keys),
+            ]
+            for each in done[:SHOWN]
+        ]
+        yield from table(["trial", *_names(made), "@epoch", *keys], rows)
+    for name, shares in found.importances.items():
+        yield f"what mattered for {name}: {_shares(shares)}"
+    reasons = [each.told for each in found.all if each.state == "skipped"]
+    for reason in dict.fromkeys(reasons):
+        yield f"skipped {reasons.count(reason)}: {reason}"
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    ranked = sorted(shares.items(), key=lambda each: -each[1])
+    return ", ".join(f"{key} {share:.0%}" for key, share in ranked)
