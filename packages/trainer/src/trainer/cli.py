@@ -28,6 +28,7 @@ from trainer.commands.lr import lr
 from trainer.commands.memo import memo
 from trainer.commands.note import note
 from trainer.commands.promote import promote
+from trainer.commands.report import report
 from trainer.commands.reproduce import reproduce
 from trainer.commands.rerun import rerun
 from trainer.commands.resume import resume
@@ -70,6 +71,7 @@ app.command()(note)
 app.command()(memo)
 app.command()(diff)
 app.command()(lr)
+app.command()(report)
 app.command()(evaluate)
 app.command()(convert)
 

@@ -17,7 +17,7 @@ from corpuskit.diff import diff_settings, diff_versions
 from corpuskit.errors import BadVersion, UnknownName
 from corpuskit.versions import Pair, Side, Version, open_version
 from trainer import lineage
-from trainer.config import with_defaults
+from trainer.config import idle, with_defaults
 from trainer.course import Course, apart, course_of
 from trainer.identity import differences
 from trainer.runs import Run, metrics, open_run
@@ -85,13 +85,15 @@ def _causes(a: Run, b: Run, datasets: _Datasets) -> Iterator[Cause]:
     yield from _statistics(a, b)
     courses = [_course(run) for run in (a, b)]
     yield from _rates(*courses)
-    changed = differences(*(with_defaults(run.record.parts["config"]) for run in (a, b)))
-    told_above = {"optim.warm_up", "optim.max_lr_scale", "train.batch_size"}
-    for key in sorted(changed.keys() - told_above, key=_importance):
-        old, new = changed[key]
-        yield Cause(what=key, told=f"{old} -> {new}")
     if a.record.epoch != b.record.epoch:
         yield Cause(what="epochs trained", told=f"{a.record.epoch} -> {b.record.epoch}")
+    configs = [with_defaults(run.record.parts["config"]) for run in (a, b)]
+    changed = differences(*configs)
+    told_above = {"optim.warm_up", "optim.max_lr_scale", "train.batch_size"}
+    without_effect = idle(configs[0]) & idle(configs[1])
+    for key in sorted(changed.keys() - told_above - without_effect, key=_importance):
+        old, new = changed[key]
+        yield Cause(what=key, told=f"{old} -> {new}")
     yield from _made_with(a, b)
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Converted",
     "Converter",
+    "Made",
     "Measured",
     "phrases_of",
     "targets_by_source",
@@ -51,6 +52,14 @@ __all__ = [
 Float32 = npt.NDArray[np.float32]
 Span = tuple[int, int]
 Measured = tuple[Features, tuple[Span, ...]]  # kept frames, and the silent spans among them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What the model makes of a recording."""
+
+    mel: Float32  # (T', bands) natural log
+    durations: npt.NDArray[np.int64]  # (S,) reduced target frames of each reduced source frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +264,22 @@ class Converter:
         draw: Draw | None = None,
     ) -> list[Float32]:
         """Convert the kept frames of recordings in one batch; each as `mel` would alone."""
+        return [each.mel for each in self.made(recordings, source, target, draw)]
+
+    def made(
+        self,
+        recordings: Sequence[Measured],
+        source: str,
+        target: str,
+        draw: Draw | None = None,
+    ) -> list[Made]:
+        """Convert as `mels` does; with how long the model made each frame.
+
+        Raises
+        ------
+        BadRun
+            The model gives values that are no numbers.
+        """
         import torch
 
         reduction = self.settings.align.reduction
@@ -263,11 +288,14 @@ class Converter:
         with torch.inference_mode():
             made = self.model.generate(self._inputs(frames, source, target, silences), draw)
         found = []
-        for mel, length in zip(made.mel.cpu().numpy(), made.lengths.tolist(), strict=True):
-            found.append(self.normaliser.target_mel(mel[: length * reduction]))
-            if not np.isfinite(found[-1]).all():
+        for row, (kept, _) in enumerate(recordings):
+            length = int(made.lengths[row]) * reduction
+            mel = self.normaliser.target_mel(made.mel[row, :length].cpu().numpy())
+            if not np.isfinite(mel).all():
                 problem = f"{self.label} gives values that are no numbers"
                 raise BadRun(problem, "use another checkpoint")
+            durations = made.durations[row, : len(kept) // reduction].cpu().numpy()
+            found.append(Made(mel=mel, durations=durations))
         return found
 
     def _inputs(

@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from corpuskit.audio import decode, digest, write_wav
+from corpuskit.audio import write_wav
 from corpuskit.config import to_mapping
 from corpuskit.errors import BadAudio, BadSetting, CorpuskitError
 from corpuskit.files import write_json
 from trainer.lineage import find_leaks, read_heard
 from trainer.metrics import DEFINITIONS, analyse, compare
+from trainer.originals import Original, original
 from trainer.scores import Evaluation, Utterance, as_mapping, as_result, summarise
 from trainer.vocoder import Vocoder
 
 if TYPE_CHECKING:
     from corpuskit.config import DatasetConfig
-    from corpuskit.versions import Pair, Recording, Side, Version
+    from corpuskit.versions import Pair, Version
     from trainer.convert import Converter
 
 __all__ = ["evaluate"]
 
 Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 SPLIT = "eval"
 
@@ -180,40 +180,13 @@ class _Task:
     """All that a process needs to measure one pair; no model."""
 
     pair: str
-    source: _Excerpt
-    target: _Excerpt
+    source: Original
+    target: Original
     converted_mel: Float32  # (T', bands)
     target_mel: Float32  # (T, bands)
     vocoder: Vocoder
     rate: int  # Hz, of the vocoder's samples
     sound: Path  # where the converted utterance goes
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Excerpt:
-    """The kept part of a recording's file."""
-
-    name: str  # of the recording, for messages
-    path: Path
-    clip: tuple[int, int] | None  # samples of the file that are the recording; None: all
-    digest: str  # of the samples the dataset was built from
-    span: tuple[int, int]  # samples
-
-    def read(self) -> tuple[Float64, int]:
-        """Return the kept samples and their rate."""
-        try:
-            sound = decode(self.path, self.clip)
-        except BadAudio as error:
-            raise CorpuskitError(
-                f"{self.name}: {self.path} {error.problem}",
-                "evaluation compares with the recordings themselves; bring the corpus back",
-            ) from None
-        if digest(sound) != self.digest:
-            raise CorpuskitError(
-                f"{self.name}: {self.path} has changed since the dataset was built",
-                "bring the recording back, or build a new version",
-            )
-        return sound.samples[slice(*self.span)], sound.rate
 
 
 def _tasks(
@@ -224,8 +197,8 @@ def _tasks(
         source, target = pair.source, pair.target
         yield _Task(
             pair=pair.id,
-            source=_excerpt(version, recordings[source.recording], source),
-            target=_excerpt(version, recordings[target.recording], target),
+            source=original(version, recordings[source.recording], source),
+            target=original(version, recordings[target.recording], target),
             converted_mel=converter.mel(
                 version.features(source), source.speaker, target.speaker, source.silences
             ),
@@ -234,22 +207,6 @@ def _tasks(
             rate=version.settings.audio.rate,
             sound=sounds / f"{source.speaker}-{target.speaker}-{pair.sentence}.wav",
         )
-
-
-def _excerpt(version: Version, recording: Recording, side: Side) -> _Excerpt:
-    path = version.source_path(recording)
-    if not path.is_file():
-        raise CorpuskitError(
-            f"dataset {version.name}, recording {recording.id}: {path} does not exist",
-            "evaluation compares with the recordings themselves; bring the corpus back",
-        )
-    return _Excerpt(
-        name=f"dataset {version.name}, recording {recording.id}",
-        path=path,
-        clip=recording.clip,
-        digest=recording.digest,
-        span=side.samples,
-    )
 
 
 def _measured(tasks: Sequence[_Task], jobs: int) -> Iterator[Utterance]:

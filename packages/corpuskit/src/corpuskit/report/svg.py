@@ -24,6 +24,7 @@ __all__ = [
     "layer",
     "legend",
     "line",
+    "picture",
     "plot",
     "rule",
     "spans",
@@ -163,6 +164,20 @@ def bars(axes: Axes, edges: Sequence[tuple[float, float]], heights: Floats, *, c
         if height > axes.y[0]
     )
     return element("path", d=shape, class_="area", style=_mark(colour))
+
+
+def picture(axes: Axes, uri: str, x: tuple[float, float], y: tuple[float, float]) -> Html:
+    """Return an image (a data URI) stretched over a range of x and y."""
+    (left, right), (low, high) = axes.across(x).tolist(), axes.down(y).tolist()
+    return element(
+        "image",
+        href=uri,
+        x=_number(left),
+        y=_number(high),
+        width=_number(right - left),
+        height=_number(low - high),
+        preserveAspectRatio="none",
+    )
 
 
 def layer(*shapes: Html) -> Html:

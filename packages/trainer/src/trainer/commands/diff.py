@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,9 @@ __all__ = ["diff"]
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="A run, e.g. N2C_5")],
     after: Annotated[str, typer.Argument(metavar="B", help="The run that differs from it")],
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write it as a page, with the curves")
+    ] = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -28,7 +32,12 @@ def diff(
     from trainer.compare import compare
     from trainer.wording.diff import compared
 
-    found = compare(workspace_of(workspace), before, after)
+    where = workspace_of(workspace)
+    found = compare(where, before, after)
+    if html is not None:
+        from trainer.pages.diff_page import write_diff
+
+        write_diff(html, where, found)
     if as_json:
         print_json(dataclasses.asdict(found))
     else:

@@ -1,0 +1,1 @@
+"""Pages to read and to hear, one self-contained HTML file each."""
