@@ -43,7 +43,13 @@ class Line:
     seconds_of_50: float | None  # epochs
     created: str  # UTC; empty where unknown
     remarks: tuple[Remark, ...]
+    origin: str = ""  # the trial it was promoted from, N2C_11#3
     told: str = ""  # the last thing known of it in words, where nobody noted anything
+
+    @property
+    def above(self) -> str | None:
+        """What it stands below in a tree: the run it was fine-tuned from, else its search."""
+        return (self.parent_tag or self.origin).partition("#")[0] or None
 
     @classmethod
     def of_run(cls, run: Run) -> Line:
@@ -67,6 +73,7 @@ class Line:
             seconds_of_50=50 * record.seconds / record.epoch if record.epoch else None,
             created=record.created,
             remarks=record.remarks,
+            origin=record.origin,
         )
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -74,13 +74,18 @@ def _own(run: Descended) -> Verdict | None:
     return Verdict(what=given[-1].verdict, text=given[-1].text) if given else None
 
 
-def ordered_by_descent(runs: Sequence[Kin]) -> Iterator[tuple[Kin, int]]:
-    """Give every run after the one it comes from, with its depth; roots and siblings in order."""
+def ordered_by_descent(
+    runs: Sequence[Kin], above: Callable[[Kin], str | None] = lambda run: run.parent_tag
+) -> Iterator[tuple[Kin, int]]:
+    """Give every run after the one it comes from, with its depth; roots and siblings in order.
+
+    `above` tells the tag of what a run stands below: its parent's, unless told otherwise.
+    """
     tags = {run.tag for run in runs}
     children: dict[str, list[Kin]] = {}
     roots = []
     for run in runs:
-        parent = run.parent_tag
+        parent = above(run)
         if parent is not None and parent in tags:
             children.setdefault(parent, []).append(run)
         else:

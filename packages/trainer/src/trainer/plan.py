@@ -44,6 +44,7 @@ class Request:
     device: str = "auto"
     again: bool = False
     keep_leaks: bool = False
+    trial: str | None = None  # the trial of a search that this is, "N2C_11#3"
     origin: str = ""  # the trial it was promoted from, "N2C_11#3"
 
 
@@ -84,8 +85,8 @@ class Plan:
         return identity.digest_of(self.parts)
 
 
-def plan(request: Request) -> Plan:
-    """Resolve and check a request.
+def plan(request: Request, *, check_rate: bool = True) -> Plan:
+    """Resolve and check a request; a rate that peaks too high is refused if `check_rate`.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def plan(request: Request) -> Plan:
     version = open_version(request.workspace, request.spk)
     ancestor = _ancestor(request)
     config = _settings(request, ancestor)
-    _check_rate(config.optim)
+    if check_rate:
+        _check_rate(config.optim)
     _check_freeze(config.train.freeze, ancestor)
     check_fit(config.model, version.name, version.settings)
     statistics, part = _statistics(config.train.statistics, version, ancestor)
@@ -132,7 +134,7 @@ def plan(request: Request) -> Plan:
             *notes.on_leaks(leaks, version, keep=request.keep_leaks),
             *notes.on_features(version, ancestor.run if ancestor else None),
             *notes.on_schedule(config, len(version.split("train")), _first_step(ancestor)),
-            *notes.on_near_runs(request.workspace, _wanted(version, ancestor, parts)),
+            *_on_near_runs(request, _wanted(version, ancestor, parts)),
         ),
     )
     if not request.again:
@@ -140,6 +142,13 @@ def plan(request: Request) -> Plan:
         if same is not None:
             raise runs.same_run(same, config.train.epochs)
     return made
+
+
+def _on_near_runs(request: Request, wanted: Wanted) -> list[str]:
+    """Point out near runs; that trials of a search are near each other is no news."""
+    if request.trial is not None:
+        return []
+    return notes.on_near_runs(request.workspace, wanted)
 
 
 def _wanted(version: Version, ancestor: Ancestor | None, parts: Mapping[str, Any]) -> Wanted:

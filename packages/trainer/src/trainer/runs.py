@@ -8,9 +8,11 @@
     runs/N2C_5/checkpoints/        see checkpoint.py
     runs/N2C_5/samples/            converted dev pairs
     runs/N2C_5/tensorboard/        the rows again, as curves
+    searches/N2C_11/runs/trial_3/  run N2C_11#3, the trial of a search: the same files
 
 A run appears whole, with its initial checkpoint, by one rename; that rename is also what
-claims the tag. Everything needed to convert is inside, so a run can be moved.
+claims the tag. Everything needed to convert is inside, so a run can be moved. The trials of a
+search are runs in a place of their own: opened by name like others, and in no list of runs.
 """
 
 from __future__ import annotations
@@ -66,8 +68,10 @@ __all__ = [
     "add_remark",
     "add_result",
     "check_free",
+    "check_tag",
     "claim",
     "find_same",
+    "folder_of",
     "held",
     "list_runs",
     "list_searches",
@@ -233,8 +237,8 @@ class Run:
 
     @property
     def workspace(self) -> Path:
-        """The workspace this run lives in."""
-        return self.folder.parent.parent
+        """The workspace this run lives in; a trial's is that of its search."""
+        return self.folder.parents[3 if "#" in self.tag else 1]
 
     @property
     def process(self) -> Process:
@@ -279,7 +283,20 @@ class Run:
         return self.folder / "checkpoints"
 
     def checkpoint(self, which: str = "best") -> Checkpoint:
-        """Return checkpoint "best", "last" or that of an epoch ("100")."""
+        """Return checkpoint "best", "last" or that of an epoch ("100").
+
+        Raises
+        ------
+        BadRun
+            There is none such.
+        Refused
+            A trial's, which were let go of.
+        """
+        if "#" in self.tag and not self.checkpoints.exists():
+            raise Refused(
+                f"the weights of trial {self.tag} were not kept, as it is not its search's best",
+                f"`trainer promote {self.tag}` trains it in full",
+            )
         return by_epoch(self.checkpoints, which)
 
 
@@ -296,6 +313,29 @@ def list_searches(workspace: Path) -> list[str]:
     return listed(workspace / "searches", "search.json")
 
 
+def check_tag(tag: str) -> None:
+    """Refuse what can be no tag of a run or of a trial ("N2C_11#3").
+
+    Raises
+    ------
+    Refused
+        It is none.
+    """
+    search, mark, number = tag.partition("#")
+    check_name(search, "run")
+    if mark and not re.fullmatch(r"0|[1-9][0-9]*", number):
+        raise Refused(f"{tag!r} is no trial's name", f"e.g. {search}#3")
+
+
+def folder_of(workspace: Path, tag: str) -> Path:
+    """Return where a run or trial of this tag is, or would be."""
+    check_tag(tag)
+    search, mark, number = tag.partition("#")
+    if mark:
+        return workspace / "searches" / search / "runs" / f"trial_{number}"
+    return workspace / "runs" / tag
+
+
 def open_run(workspace: Path, tag: str) -> Run:
     """Open a run, or a trial of a search ("N2C_11#3"), for reading.
 
@@ -308,23 +348,30 @@ def open_run(workspace: Path, tag: str) -> Run:
     BadRun
         Its record is damaged, or of a schema this release does not read.
     """
-    search, mark, number = tag.partition("#")
-    if mark and search in list_searches(workspace):
-        return open_run(workspace / "searches" / search, f"trial_{number}")
-    check_name(tag, "run")
-    folder = workspace / "runs" / tag
-    path = folder / "run.json"
-    if not path.is_file():
-        if tag in list_searches(workspace):
-            raise Refused(f"{tag} is a search, no run", f"name a trial of it: {tag}#0")
-        past = past_runs(workspace)
-        if tag in past:
-            raise Refused(
-                f"run {tag} is known from diary {past[tag].diary} only, so nothing can be loaded",
-                f"`trainer show {tag}` tells what was written",
-            )
-        raise unknown("run", tag, [*list_runs(workspace), *past])
+    folder = folder_of(workspace, tag)
+    if not (folder / "run.json").is_file():
+        raise _missing(workspace, tag)
     return _read(folder)
+
+
+def _missing(workspace: Path, tag: str) -> CorpuskitError:
+    """Say why there is no run of this tag."""
+    search, mark, _ = tag.partition("#")
+    searches, past = list_searches(workspace), past_runs(workspace)
+    if mark and search not in searches:
+        return unknown("search", search, searches)
+    if mark:
+        return Refused(
+            f"trial {tag} was not trained", f"`trainer show {search}` tells what of each became"
+        )
+    if tag in searches:
+        return Refused(f"{tag} is a search, no run", f"name a trial of it, e.g. {tag}#0")
+    if tag in past:
+        return Refused(
+            f"run {tag} is known from diary {past[tag].diary} only, so nothing can be loaded",
+            f"`trainer show {tag}` tells what was written",
+        )
+    return unknown("run", tag, [*list_runs(workspace), *past])
 
 
 def read_all(workspace: Path) -> tuple[list[Run], list[str]]:
@@ -539,8 +586,7 @@ def check_free(workspace: Path, tag: str) -> None:
     Refused
         It is taken.
     """
-    check_name(tag, "run")
-    here = [workspace / kind / tag for kind in ("runs", "searches")]
+    here = [folder_of(workspace, tag), workspace / "searches" / tag]
     if any(path.exists() for path in here) or tag in past_runs(workspace):
         free = next_tag(workspace, family_of(tag))
         raise Refused(f"run {tag} exists already", f"the next free tag is {free}")
@@ -572,8 +618,9 @@ def claim(workspace: Path, prepared: Path, record: Record, tag: str | None, *, a
         record = replace(record, tag=final, again_of=same.tag if same else None)
         write_json(prepared / "run.json", dataclasses.asdict(record))
         check_free(workspace, final)
-        publish_folder(prepared, workspace / "runs" / final)
-    return Run(folder=workspace / "runs" / final, record=record)
+        folder = folder_of(workspace, final)
+        publish_folder(prepared, folder)
+    return Run(folder=folder, record=record)
 
 
 def same_run(same: Run, epochs: int) -> SameRun:

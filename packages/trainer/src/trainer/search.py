@@ -2,31 +2,37 @@
 
 A process that is asked for a search which exists takes part in it. What was trained before, in the
 search or in the workspace around it, is answered from the record; what cannot be trained, or whose
-schedule is unsafe, is skipped; a trial that is interrupted is tried again.
+schedule is unsafe, is skipped; a trial that was left in the middle is gone on with.
 """
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from corpuskit.config import to_mapping
-from corpuskit.errors import BadSetting, Refused
+from corpuskit.errors import BadSetting, CorpuskitError, Refused
 from trainer import runs
-from trainer.config import CADENCE, TrainConfig
+from trainer.config import TrainConfig
 from trainer.errors import Diverged
 from trainer.plan import Plan, Request, load, plan
 from trainer.searches import Search, open_search
 from trainer.signals import Stop
-from trainer.space import Choice, Range, setting
+from trainer.space import setting
 from trainer.study import (
+    DIVERGED,
+    FAILED,
+    RESULTS,
+    SKIPPED,
     Trial,
     ask,
-    give_up,
-    give_up_dead,
+    at_work,
+    fail,
     keep_progress,
-    open_study,
+    leave,
+    study_of,
     trial_of,
     trials,
 )
@@ -37,11 +43,13 @@ if TYPE_CHECKING:
     import optuna
 
     from trainer.data import Splits
+    from trainer.session import Resumed
 
 __all__ = ["Outcome", "promotion", "search"]
 
 PRUNED = "pruned"
 SKIPS = 20  # unusable draws in a row that end a search
+WAIT = 0.5  # seconds between two looks at a trial that trains the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,53 +72,64 @@ def search(made: Search, wanted: int, stop: Stop) -> Iterator[Outcome]:
     """Try settings until the search has `wanted` results in all; yields each trial as it ends.
 
     Trials that are ended early or answered from the record are results; those that cannot be
-    trained are not. On a stop the trial in hand is given up, to be tried again the next time.
+    trained are not. On a stop the trial in hand is left, to be gone on with the next time.
 
     Raises
     ------
     Refused
         Nothing the space gives can be trained.
+    CorpuskitError
+        What is wrong with more than one trial: the dataset, the disk, the study.
     """
-    study = open_study(made)
-    give_up_dead(study)
-    work = _Work(made, study, stop)
-    skipped = 0
-    while not stop.requested:
-        trial = ask(made, study, wanted)
-        if trial is None:
-            return
-        try:
-            _settle(study, trial, work)
-        except _Interrupted:
-            give_up(study, trial)
-            return
-        except BaseException:
-            give_up(study, trial)
-            raise
-        ended = trial_of(study.trials[trial.number])
-        best = keep_progress(made, study)
-        yield Outcome(trial=ended, best=ended.number in best)
-        skipped = skipped + 1 if ended.state == "skipped" else 0
-        if skipped >= SKIPS:
-            raise Refused(
-                f"{SKIPS} draws in a row could not be trained, the last because {ended.told}",
-                "narrow the space",
-            )
+    with study_of(made) as study:
+        work = _Work(made, study, stop)
+        skipped = 0
+        while not stop.requested:
+            trial = ask(made, study, wanted)
+            if trial is None:
+                return
+            try:
+                _settle(study, trial, work)
+            except _Interrupted:
+                leave(trial)
+                return
+            except BaseException:
+                leave(trial)
+                raise
+            ended = trial_of(study.trials[trial.number])
+            best = keep_progress(made, study)
+            yield Outcome(trial=ended, best=ended.number in best)
+            skipped = skipped + 1 if ended.state == SKIPPED else 0
+            if skipped >= SKIPS:
+                raise Refused(
+                    f"{SKIPS} draws in a row could not be trained, the last because {ended.told}",
+                    "narrow the space",
+                )
 
 
 def _settle(study: optuna.Study, trial: optuna.Trial, work: _Work) -> None:
     """Get a trial's result, and tell it."""
     import optuna
 
-    state = optuna.trial.TrialState
     try:
         study.tell(trial, work.tried(trial))
     except optuna.TrialPruned:
-        study.tell(trial, state=state.PRUNED)
-    except (_Skipped, Diverged) as error:
-        trial.set_user_attr("why", "skipped" if isinstance(error, _Skipped) else "failed")
-        trial.set_user_attr("told", str(error))
-        study.tell(trial, state=state.FAIL)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except _Skipped as error:
+        fail(study, trial, SKIPPED, str(error))
+    except Diverged as error:
+        fail(study, trial, DIVERGED, error.problem)
+    except CorpuskitError as error:
+        if not _out_of_memory(error):
+            raise
+        fail(study, trial, FAILED, error.problem)
+
+
+def _out_of_memory(error: CorpuskitError) -> bool:
+    """Tell whether a trial was too large for the device, which others need not be."""
+    import torch
+
+    return isinstance(error.__cause__, torch.OutOfMemoryError)
 
 
 class _Work:
@@ -122,57 +141,95 @@ class _Work:
 
     def tried(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Train a trial, or find its result in the record; returns the objectives."""
-        drawn = {each.key: _drawn(trial, each) for each in self._made.space.parameters}
         request = replace(
             self._made.request,
-            tag=f"trial_{trial.number}",
-            settings=tuple(setting(key, value) for key, value in drawn.items()),
+            trial=self._tag(trial.number),
+            again=True,
+            settings=tuple(setting(key, value) for key, value in trial.params.items()),
         )
         try:
-            planned = plan(replace(request, again=True))
+            planned = plan(request)
             _check_schedule(planned)
-        except (BadSetting, Refused) as error:
+            _check_losses(planned, self._made)
+        except BadSetting as error:
             raise _Skipped(error.problem) from None
+        trial.set_user_attr("identity", planned.identity)
         known = self._known(trial, planned)
         return known if known is not None else self._trained(trial, planned)
 
+    def _tag(self, number: int) -> str:
+        return f"{self._made.tag}#{number}"
+
+    # ------------------------------------------------------------ from the record
+
     def _known(self, trial: optuna.Trial, planned: Plan) -> tuple[float, ...] | None:
         """Answer from the record, if this was trained before."""
-        import optuna
+        self._await_same(trial, planned)
+        for run, state in self._same(trial, planned):
+            rows = runs.metrics(run.folder)[: self._made.epochs]
+            if state == DIVERGED:
+                raise Diverged(f"as run {run.tag}, not trained again: {run.record.problem}")
+            if state != PRUNED and len(rows) < self._made.epochs:
+                continue
+            trial.set_user_attr("told", f"as run {run.tag}, not trained again")
+            for row in rows:
+                self._report(trial, row)
+            if state == PRUNED:
+                trial.set_user_attr("epoch", len(rows))
+                import optuna
 
-        before = runs.find_same(self._made.folder, planned.identity)
-        if before is not None:
-            number = int(before.tag.removeprefix("trial_"))
-            whose, state = f"#{number}", trial_of(self._study.trials[number]).state
-        else:
-            before = runs.find_same(self._made.workspace, planned.identity)
-            whose, state = (f"run {before.tag}", "complete") if before else ("", "")
-        if before is None or state in ("interrupted", "running"):
-            return None
-        trial.set_user_attr("told", f"as {whose}, not trained again")
-        if state == "pruned":
-            raise optuna.TrialPruned
-        rows = runs.metrics(before.folder)[: self._made.epochs]
-        if before.status == "failed" or not rows:
-            raise _Skipped(f"{whose} {before.status}: {before.record.problem}")
-        return self._result(trial, rows) if len(rows) == self._made.epochs else None
+                raise optuna.TrialPruned
+            return self._result(trial, rows)
+        return None
+
+    def _same(self, trial: optuna.Trial, planned: Plan) -> Iterator[tuple[runs.Run, str]]:
+        """Give the runs of this identity, those of the search first, with what became of each."""
+        known = self._study.get_trials(deepcopy=False)
+        for run in _runs_of(self._made.folder, planned.identity):
+            number = int(run.tag.partition("#")[2])
+            if number < len(known) and number != trial.number:
+                state = trial_of(known[number]).state
+                if state not in ("running", FAILED):
+                    yield run, state
+        for tag in runs.list_searches(self._made.workspace):
+            if tag != self._made.tag:
+                for run in _runs_of(self._made.workspace / "searches" / tag, planned.identity):
+                    yield run, run.status
+        for run in _runs_of(self._made.workspace, planned.identity):
+            yield run, run.status
+
+    def _await_same(self, trial: optuna.Trial, planned: Plan) -> None:
+        """Wait for another process that trains the very same settings."""
+        while any(
+            each.number < trial.number
+            and each.user_attrs.get("identity") == planned.identity
+            and at_work(self._made, each)
+            for each in self._study.get_trials(deepcopy=False)
+        ):
+            if self._stop.requested:
+                raise _Interrupted
+            time.sleep(WAIT)
+
+    # ------------------------------------------------------------------- training
 
     def _trained(self, trial: optuna.Trial, planned: Plan) -> tuple[float, ...]:
-        """Train a trial, and end it early where it lags."""
+        """Train a trial or go on with it, and end it early where it lags."""
         import optuna
 
         from trainer.loop import EpochDone
         from trainer.session import session
-        from trainer.start import start
 
-        run = start(planned)
-        watched, ending = self._made.space.config.prune, _Ending(self._stop)
-        splits = self._loaded(planned)
-        for event in session(run, planned.version, planned.device, ending, splits):
-            if isinstance(event, EpochDone) and watched:
-                trial.report(_loss(event.row, watched), event.row["epoch"])
-                if event.row["epoch"] < self._made.epochs and trial.should_prune():
-                    ending.request(PRUNED)
+        begun = self._begun(planned)
+        run, ending = begun.run, _Ending(self._stop)
+        for row in runs.metrics(run.folder):
+            self._report(trial, row)
+        if run.status != "finished":
+            splits = self._loaded(planned)
+            for event in session(run, begun.version, begun.device, ending, splits):
+                if isinstance(event, EpochDone):
+                    self._report(trial, event.row)
+                    if event.row["epoch"] < self._made.epochs and self._lags(trial):
+                        ending.request(PRUNED)
         rows = runs.metrics(run.folder)
         trial.set_user_attr("epoch", len(rows))
         if ending.reason == PRUNED:
@@ -180,6 +237,34 @@ class _Work:
         if len(rows) < self._made.epochs:
             raise _Interrupted
         return self._result(trial, rows)
+
+    def _begun(self, planned: Plan) -> Resumed:
+        """Begin a trial's run, or take over what was left of it."""
+        from trainer.session import Resumed, resume
+        from trainer.start import start
+
+        tag = planned.request.trial
+        assert tag is not None
+        folder = runs.folder_of(self._made.workspace, tag)
+        if (folder / "run.json").is_file():
+            left = runs.open_run(self._made.workspace, tag)
+            if left.record.identity != planned.identity:
+                shutil.rmtree(folder)  # other code began it: its epochs would not go together
+            elif left.status != "finished":
+                return resume(self._made.workspace, tag, None, planned.request.device)
+            else:
+                return Resumed(run=left, version=planned.version, device=planned.device, notes=())
+        return Resumed(run=start(planned), version=planned.version, device=planned.device, notes=())
+
+    def _report(self, trial: optuna.Trial, row: dict[str, Any]) -> None:
+        """Tell optuna an epoch's loss, by which trials are ended early."""
+        watched = self._made.space.config.prune
+        reported = self._study.trials[trial.number].intermediate_values if watched else {}
+        if watched and row["epoch"] not in reported:
+            trial.report(_loss(row, watched), row["epoch"])
+
+    def _lags(self, trial: optuna.Trial) -> bool:
+        return bool(self._made.space.config.prune) and trial.should_prune()
 
     def _loaded(self, planned: Plan) -> Splits:
         """Read the pairs once for all trials that see them alike."""
@@ -211,14 +296,17 @@ class _Ending(Stop):
     @property
     def requested(self) -> bool:
         """True once the trial or the search is to end."""
-        if self._search_stop.requested:
+        if self._search_stop.requested and not self.reason:
             self.reason = self._search_stop.reason
         return bool(self.reason)
 
 
+def _runs_of(folder: Path, identity: str) -> list[runs.Run]:
+    known, _ = runs.read_all(folder)
+    return [run for run in known if run.record.identity == identity]
+
+
 def _loss(row: dict[str, Any], name: str) -> float:
-    if name not in row["dev"]:
-        raise _Skipped(f"a model of these settings has no loss {name!r}")
     return float(row["dev"][name])
 
 
@@ -233,14 +321,14 @@ def _check_schedule(planned: Plan) -> None:
         raise BadSetting(told[0])
 
 
-def _drawn(trial: optuna.Trial, parameter: Choice | Range) -> Any:
-    if isinstance(parameter, Choice):
-        return trial.suggest_categorical(parameter.key, parameter.values)
-    key, step, log = parameter.key, parameter.step, parameter.log
-    if parameter.whole:
-        low, high = int(parameter.low), int(parameter.high)
-        return trial.suggest_int(key, low, high, step=int(step or 1), log=log)
-    return trial.suggest_float(key, parameter.low, parameter.high, step=step, log=log)
+def _check_losses(planned: Plan, made: Search) -> None:
+    """Refuse a model that has no such loss."""
+    from trainer.losses import TOTAL, reported_weights
+
+    config = made.space.config
+    for name in (*config.objectives, config.prune):
+        if name and name not in (TOTAL, *reported_weights(planned.config.model)):
+            raise BadSetting(f"a model of these settings has no loss {name!r}")
 
 
 # ------------------------------------------------------------------- promotion
@@ -267,13 +355,15 @@ def promotion(
     if trial is None:
         there = f"it has #0 to #{max(known)}" if known else "it has none yet"
         raise Refused(f"search {of} has no trial #{number}", there)
-    if trial.state not in ("complete", "pruned"):
+    if trial.state not in RESULTS:
+        verb = (
+            "is still" if trial.state == "running" else "was" if trial.state == SKIPPED else "has"
+        )
         raise Refused(
-            f"trial {name} was {trial.state}{f': {trial.told}' if trial.told else ''}",
+            f"trial {name} {verb} {trial.state}{f': {trial.told}' if trial.told else ''}",
             f"`trainer show {of}` lists those that were trained",
         )
-    usual = to_mapping(TrainConfig())
-    cadence = [setting(f"train.{key}", usual[key]) for key in CADENCE if key != "epochs"]
+    cadence = [setting(f"train.{key}", value) for key, value in made.in_full.items()]
     drawn = [setting(key, value) for key, value in trial.settings.items()]
     return replace(
         made.request,

@@ -1,4 +1,4 @@
-"""Searches on disk: each a tag like a run's, each a workspace of its own for its trials.
+"""Searches on disk: each a tag like a run's, with its trials.
 
     workspace/searches/N2C_11/search.json    what is searched: space, dataset, parent
     workspace/searches/N2C_11/base.toml      the settings that are not searched
@@ -6,8 +6,7 @@
     workspace/searches/N2C_11/progress.json  how many trials, and the best
     workspace/searches/N2C_11/runs/trial_3   trial N2C_11#3, a run like any other
 
-Versions, objects and parent are those of the workspace around (links), so whatever reads runs
-reads trials, and a trial keeps its whole configuration.
+Whatever reads runs reads trials, by name, and a trial keeps its whole configuration.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from trainer.space import Space, space_of
 __all__ = ["Search", "begin", "open_search"]
 
 SCHEMA = 1
-LINKED = ("versions", "objects", "index", "cache")  # what a search shares with its workspace
+RATE = ("optim.warm_up", "optim.max_lr_scale")  # settings a rate's peak depends on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +40,7 @@ class Search:
     space: Space
     dataset: str
     epochs: int  # of each trial
+    in_full: Mapping[str, int]  # [train] keys that a trial has otherwise than a run in full
     created: str  # UTC
 
     @property
@@ -66,7 +66,8 @@ class Begun:
 def begin(request: Request, space: Space) -> Begun:
     """Make a search, or find the one that is the same: its space, data, parent and settings.
 
-    `request` is what `trainer run` would be asked; `request.tag` is the search's own.
+    `request` is what `trainer run` would be asked; `request.tag` is the search's own. How settings
+    are drawn, which trials are ended early and how many there are may change between two calls.
 
     Raises
     ------
@@ -76,7 +77,9 @@ def begin(request: Request, space: Space) -> Begun:
         What could not be trained.
     """
     workspace, tag = request.workspace, request.tag
-    made = plan(replace(request, tag=None, again=True))
+    searched = {each.key for each in space.parameters}
+    base = replace(request, tag=None, again=True)
+    made = plan(base, check_rate=not searched & set(RATE))
     question = _question(made, space)
     with runs.registry(workspace):
         name = _same(workspace, question, tag)
@@ -85,10 +88,11 @@ def begin(request: Request, space: Space) -> Begun:
             name = tag or runs.next_tag(workspace, family_of(made.version.name))
             runs.check_free(workspace, name)
             with temporary_folder(workspace / "searches") as prepared:
-                _write(prepared, made, question)
+                _write(prepared, made, space, question)
                 publish_folder(prepared, workspace / "searches" / name)
     notes = tuple(note for note in made.notes if note.startswith("leak"))
-    return Begun(search=open_search(workspace, name), new=new, notes=notes)
+    found = replace(open_search(workspace, name, request.device), space=space)
+    return Begun(search=found, new=new, notes=notes)
 
 
 def _same(workspace: Path, question: Mapping[str, Any], tag: str | None) -> str | None:
@@ -115,19 +119,23 @@ def _same(workspace: Path, question: Mapping[str, Any], tag: str | None) -> str 
 def _question(made: Plan, space: Space) -> dict[str, Any]:
     """Return what makes a search another one; the code may change between two trials."""
     parts = {name: part for name, part in made.parts.items() if name != "code"}
-    return {"space": space.as_mapping(), "run": parts, "epochs": made.config.train.epochs}
+    return {**space.asked(), "run": parts, "epochs": made.config.train.epochs}
 
 
-def _write(folder: Path, made: Plan, question: Mapping[str, Any]) -> None:
+def _write(folder: Path, made: Plan, space: Space, question: Mapping[str, Any]) -> None:
     request, ancestor = made.request, made.ancestor
     config = to_mapping(made.config)
-    config["train"] |= {"samples": 0, "save_every": made.config.train.epochs, "patience": 0}
+    in_trials = {"samples": 0, "save_every": made.config.train.epochs, "patience": 0}
+    in_full = {key: config["train"][key] for key in in_trials}
+    config["train"] |= in_trials
     write_file(folder / "base.toml", dump_toml(config).encode())
     parent = f"{ancestor.run.tag}@{ancestor.state.epoch}" if ancestor else None
     description = {
         "schema": SCHEMA,
         "created": runs.utc_now(),
         "question": question,
+        "space": space.as_mapping(),
+        "in_full": in_full,
         "request": {
             "spk": request.spk,
             "pretrain": parent,
@@ -136,13 +144,7 @@ def _write(folder: Path, made: Plan, question: Mapping[str, Any]) -> None:
         },
     }
     write_json(folder / "search.json", description)
-    for name in LINKED:
-        (folder / name).symlink_to(Path("..", "..", name))
     (folder / "runs").mkdir()
-    if ancestor is not None:
-        (folder / "runs" / ancestor.run.tag).symlink_to(
-            Path("..", "..", "..", "runs", ancestor.run.tag)
-        )
 
 
 def _description(folder: Path) -> dict[str, Any] | None:
@@ -178,9 +180,10 @@ def open_search(workspace: Path, tag: str, device: str = "auto") -> Search:
     base = str(folder / "base.toml")
     return Search(
         folder=folder,
-        request=Request(workspace=folder, model=base, device=device, **told["request"]),
-        space=space_of(told["question"]["space"], f"search {tag}"),
+        request=Request(workspace=workspace, model=base, device=device, **told["request"]),
+        space=space_of(told["space"], f"search {tag}"),
         dataset=told["request"]["spk"],
         epochs=told["question"]["epochs"],
+        in_full=told["in_full"],
         created=told["created"],
     )

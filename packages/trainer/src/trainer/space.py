@@ -2,24 +2,29 @@
 
 [search]
 objectives = ["postnet"]     # dev losses, the lower the better; several: a Pareto front
-prune = "postnet"            # the loss by which hopeless trials are ended early; "" = none
+prune = "pitch"              # the loss by which hopeless trials are ended early; "" = none
+sampler = "tpe"
 
 [space]
 "model.prosody_components" = [3, 5, 10]
 "model.prosody_weight" = { low = 1e-4, high = 0.1, log = true }
 "train.batch_size" = { low = 4, high = 16, step = 4 }
+
+Settings have the names they have in `--set`; what is a whole number there is drawn as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from corpuskit.config import from_mapping, load_toml, to_mapping
 from corpuskit.errors import BadSetting, nearest
-from trainer.config import CADENCE, resolve
+from trainer.config import CADENCE, RunConfig, resolve
 
 __all__ = [
     "LOSSES",
@@ -45,10 +50,14 @@ class SearchConfig:
     """What is looked for, and how."""
 
     objectives: tuple[str, ...] = ("postnet",)  # dev losses
+    trials: int = 20  # results to have in all
+    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
+    startup: int = 10  # trials before the sampler learns from them; nsga2: of a generation
+    seed: int = 0  # of the sampler
     prune: str = ""  # the loss a trial is ended by when it lags; "" = none is
-    prune_after: int = 5  # trials, and epochs of each, before any is ended
-    startup: int = 10  # trials drawn at random before the sampler learns from them
-    seed: int = 0
+    pruner: Literal["median", "hyperband"] = "median"
+    prune_after: int = 5  # epochs a trial has at least; median: and trials before any is ended
+    keep: Literal["best", "all"] = "best"  # whose checkpoints are kept
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -69,9 +78,9 @@ class SearchConfig:
                 "trial is hopeless",
                 'set prune = ""',
             )
-        for key in ("prune_after", "startup", "seed"):
-            if getattr(self, key) < 0:
-                raise BadSetting(f"search.{key} is {getattr(self, key)}", "use 0 or more")
+        for key, least in (("trials", 1), ("prune_after", 0), ("startup", 2), ("seed", 0)):
+            if getattr(self, key) < least:
+                raise BadSetting(f"search.{key} is {getattr(self, key)}", f"use {least} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +111,16 @@ class Space:
     parameters: tuple[Choice | Range, ...]
 
     def as_mapping(self) -> dict[str, Any]:
-        """Return it as plain values, to be compared and kept."""
-        return {
-            "search": to_mapping(self.config),
-            "space": {each.key: _plain(each) for each in self.parameters},
-        }
+        """Return it as plain values, to be kept."""
+        return {"search": to_mapping(self.config), **self._drawn_from()}
+
+    def asked(self) -> dict[str, Any]:
+        """Return what makes it another search: what is drawn from, what is told to the sampler."""
+        told = {"objectives": list(self.config.objectives), "prune": self.config.prune}
+        return {"search": told, **self._drawn_from()}
+
+    def _drawn_from(self) -> dict[str, Any]:
+        return {"space": {each.key: _plain(each) for each in self.parameters}}
 
 
 def read_space(path: Path) -> Space:
@@ -125,7 +139,11 @@ def space_of(tables: Mapping[str, Any], where: str) -> Space:
     """Build a space from its tables."""
     for name in tables:
         if name not in ("search", "space"):
-            raise BadSetting(f"{where}: there is no table [{name}]", "use [search] and [space]")
+            close = nearest(name, ("search", "space"))
+            raise BadSetting(
+                f"{where}: there is no table [{name}]",
+                f"did you mean [{close[0]}]?" if close else "use [search] and [space]",
+            )
     config = from_mapping(SearchConfig, tables.get("search", {}), f"{where} [search]")
     wanted = tables.get("space", {})
     if not isinstance(wanted, Mapping) or not wanted:
@@ -134,8 +152,18 @@ def space_of(tables: Mapping[str, Any], where: str) -> Space:
         )
     return Space(
         config=config,
-        parameters=tuple(_parameter(key, value, where) for key, value in wanted.items()),
+        parameters=tuple(_parameter(key, value, where) for key, value in _by_name(wanted)),
     )
+
+
+def _by_name(wanted: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give settings by their dotted names, whether written "optim.warm_up" or in [space.optim]."""
+    tables = to_mapping(RunConfig())
+    for name, value in wanted.items():
+        if name in tables and isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", each) for key, each in value.items())
+        else:
+            yield name, value
 
 
 def _parameter(key: str, value: Any, where: str) -> Choice | Range:
@@ -145,22 +173,44 @@ def _parameter(key: str, value: Any, where: str) -> Choice | Range:
         raise BadSetting(
             f"{where}: {key} is {value!r}", "give a list of values, or a table { low, high }"
         )
+    return _range(key, value, where)
+
+
+def _range(key: str, value: Mapping[str, Any], where: str) -> Range:
+    _check_known(key, where)
+    known = ("low", "high", "log", "step")
     for name in value:
-        if name not in ("low", "high", "log", "step"):
-            raise BadSetting(f"{where}: {key} has no {name!r}", "use low, high, log, step")
+        if name not in known:
+            close = nearest(name, known)
+            raise BadSetting(
+                f"{where}: {key} has no {name!r}",
+                f"did you mean {close[0]}?" if close else f"use {', '.join(known)}",
+            )
+    usual = _usual(key)
+    if isinstance(usual, bool) or not isinstance(usual, (int, float)):
+        raise BadSetting(f"{where}: {key} is no number, so it has no range", "list its values")
     low, high = (_number(key, value, name, where) for name in ("low", "high"))
     step = _number(key, value, "step", where) if "step" in value else None
-    log = bool(value.get("log", False))
-    whole = all(isinstance(value[name], int) for name in ("low", "high"))
-    if whole and step is not None and not step.is_integer():
-        raise BadSetting(f"{where}: {key} has whole bounds and step {step:g}", "use a whole step")
+    log, whole = value.get("log", False), isinstance(usual, int)
+    if not isinstance(log, bool):
+        raise BadSetting(f"{where}: {key} has log = {log!r}", "use true or false")
+    if whole and not all(each.is_integer() for each in (low, high, step or 1.0)):
+        raise BadSetting(f"{where}: {key} is a whole number", "use whole bounds and steps")
     _check_range(f"{where}: {key}", low, high, step, log=log)
     for edge in (low, high):
         _check_fits(key, int(edge) if whole else edge, where)
-    return Range(key=key, low=low, high=high, log=log, step=step, whole=whole)
+    last = high if step is None else _last(low, high, step)
+    return Range(key=key, low=low, high=last, log=log, step=step, whole=whole)
+
+
+def _last(low: float, high: float, step: float) -> float:
+    """Return the last step of a range; decimal, as it is written."""
+    start, end, by = (Decimal(str(each)) for each in (low, high, step))
+    return float(start + (end - start) // by * by)
 
 
 def _choice(key: str, values: list[Any], where: str) -> Choice:
+    _check_known(key, where)
     if not values:
         raise BadSetting(f"{where}: {key} has no value", "list what it may be")
     for each in values:
@@ -176,6 +226,8 @@ def _number(key: str, table: Mapping[str, Any], name: str, where: str) -> float:
     value = table.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BadSetting(f"{where}: {key} needs a number for {name!r}", "{ low = 1, high = 8 }")
+    if not math.isfinite(value):
+        raise BadSetting(f"{where}: {key} has {name} = {value}", "use a finite number")
     return float(value)
 
 
@@ -186,22 +238,46 @@ def _check_range(what: str, low: float, high: float, step: float | None, *, log:
         raise BadSetting(f"{what}: log needs a low above 0", "raise low, or leave log out")
     if log and step is not None:
         raise BadSetting(f"{what}: log and step do not go together", "leave one out")
-    if step is not None and step <= 0:
-        raise BadSetting(f"{what}: step is {step:g}", "use more than 0")
+    if step is not None and not 0 < step <= high - low:
+        raise BadSetting(f"{what}: step {step:g} does not fit between low and high", "change it")
+
+
+def _check_known(key: str, where: str) -> None:
+    """Refuse a setting nobody knows, and one with which trials would not be what they seem."""
+    table, _, name = key.partition(".")
+    tables = to_mapping(RunConfig())
+    if name not in tables.get(table, ()):
+        known = [f"{table}.{name}" for table, keys in tables.items() for name in keys]
+        close = nearest(key, known)
+        told = f"did you mean {close[0]!r}?" if close else "names are those of --set"
+        raise BadSetting(f"{where}: there is no setting {key!r}", told)
+    if table == "train" and name in CADENCE:
+        raise BadSetting(
+            f"{where}: {key} changes no weight, so there is nothing to find", "leave it out"
+        )
+    if key == "train.statistics":
+        raise BadSetting(
+            f"{where}: {key} changes the units of the losses, so trials would not compare",
+            "make a search of each",
+        )
+
+
+def _usual(key: str) -> Any:
+    """Return a setting's default."""
+    table, _, name = key.partition(".")
+    return getattr(getattr(RunConfig(), table), name)
 
 
 def _check_fits(key: str, value: Value, where: str) -> None:
-    """Refuse a setting nobody knows, and a value it can never have.
+    """Refuse a value a setting can never have.
 
     Whether it fits the others is seen when a trial has them all.
     """
-    if key.removeprefix("train.") in CADENCE:
-        raise BadSetting(f"{where}: {key} changes no weight, so there is nothing to find")
     try:
         resolve({}, [setting(key, value)], where)
     except BadSetting as error:
         told = f"{error.problem} {error.remedy}"
-        if any(sign in told for sign in ("unknown key", " must be ", "it can be ", "no table")):
+        if any(sign in told for sign in (" must be ", "it can be ")):
             raise
 
 

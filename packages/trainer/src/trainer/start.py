@@ -55,7 +55,8 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
         checkpoint.save(prepared / "checkpoints", state, weights, moments)
         here = session_here(made.device, state, made.parts["code"], processes)
         record = _record(made, parameters, here, state.step, parent)
-        return runs.claim(workspace, prepared, record, made.request.tag, again=made.request.again)
+        tag = made.request.trial or made.request.tag
+        return runs.claim(workspace, prepared, record, tag, again=made.request.again)
 
 
 def _heard(made: Plan) -> lineage.Heard:
@@ -71,7 +72,7 @@ def _record(
 ) -> runs.Record:
     version = made.version
     return runs.Record(
-        tag=made.request.tag or version.family,
+        tag=made.request.trial or made.request.tag or version.family,
         status="running",
         created=runs.utc_now(),
         identity=made.identity,

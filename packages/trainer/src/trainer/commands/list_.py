@@ -64,7 +64,8 @@ def list_(
             ]
         )
         return
-    placed = list(ordered_by_descent(shown)) if tree else [(line, 0) for line in shown]
+    below = ordered_by_descent(shown, lambda line: line.above)
+    placed = list(below) if tree else [(line, 0) for line in shown]
     print_lines(listing(placed, judged) if placed else ())
     of = f" of {len(lines):,}" if len(shown) < len(lines) else ""
     say(f"{counted(len(shown), 'run')}{of} in {where}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from corpuskit.console import (
     say,
     workspace_of,
 )
+from corpuskit.errors import BadSetting
 from trainer.commands.options import (
     DeviceOption,
     EpochsOption,
@@ -39,8 +41,14 @@ def search(
         typer.Option(metavar="TOML", help="Settings to search, and the losses to search by"),
     ],
     trials: Annotated[
-        int, typer.Option(min=1, help="Results to have in all, those of earlier calls included")
-    ] = 20,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Results to have in all, those of earlier calls included "
+            "[default: search.trials of the TOML, 20]",
+            show_default=False,
+        ),
+    ] = None,
     pretrain: PretrainOption = None,
     keep_optim: KeepOptimOption = False,
     tag: Annotated[
@@ -64,8 +72,6 @@ def search(
 
     The same command goes on with a search that exists, and several at once share its trials.
     """
-    from dataclasses import replace
-
     from trainer.plan import Request
     from trainer.search import search
     from trainer.searches import begin
@@ -74,6 +80,7 @@ def search(
     from trainer.study import trials as read
     from trainer.wording.search import began, ended, summary
 
+    _check_alone()
     request = Request(
         workspace=workspace_of(workspace),
         spk=spk,
@@ -89,12 +96,21 @@ def search(
         keep_leaks=keep_leaks,
     )
     begun = begin(request, read_space(space))
-    made = replace(begun.search, request=replace(begun.search.request, device=device))
+    made = begun.search
     show_notes(begun.notes, quiet=quiet)
     if not is_quiet(quiet):
         print_lines(began(begun))
     with on_signals() as stop:
-        for outcome in search(made, trials, stop):
+        for outcome in search(made, trials or made.space.config.trials, stop):
             if not is_quiet(quiet):
                 say(ended(made, outcome))
     print_lines(summary(made, read(made), stop.reason))
+
+
+def _check_alone() -> None:
+    """Refuse to search in processes that train one model together."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadSetting(
+            "a search trains each trial in one process",
+            "start the same command several times: they share the trials",
+        )

@@ -144,9 +144,11 @@ def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
 
 
 def _origin(line: Line) -> str:
+    trial = f"({line.origin})" if line.origin else ""
     if line.parent_tag is None:
-        return "-"
-    return line.parent_tag + (f"@{line.parent_epoch}" if line.parent_epoch is not None else "")
+        return trial or "-"
+    epoch = f"@{line.parent_epoch}" if line.parent_epoch is not None else ""
+    return f"{line.parent_tag}{epoch} {trial}".rstrip()
 
 
 def _two(first: int | None, between: str, second: int | None) -> str:
