@@ -45,7 +45,8 @@ def test_a_report_says_how_it_went_and_where_it_comes_from(
     told = text_of(page)
     record = open_run(workspace, "N2C_1").record
     assert f"best dev loss {record.best_loss:.4f} at epoch {record.best_epoch}" in told
-    assert "Found bad a <b>hoarse</b> voice" in told
+    (verdict,) = page.all("div", class_="bad")
+    assert verdict.text == "Found bada <b>hoarse</b> voice"
     assert "mcd24_world_a0.41_16k_5ms_dtw_40db" in told
     assert "vocoder griffinlim48" in told
     assert "trainer reproduce N2C_1" in told
