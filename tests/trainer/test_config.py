@@ -37,6 +37,7 @@ OTHER = {
     "model.postnet_kernel": 3,
     "optim.betas": [0.8, 0.99],
     "optim.ema": 0.999,
+    "train.best_by": "total",
     "train.freeze": ["encoder"],
     "train.precision": "fp32",
     "train.compile": "off",

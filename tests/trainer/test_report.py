@@ -44,7 +44,7 @@ def test_a_report_says_how_it_went_and_where_it_comes_from(
     page = written(out)
     told = text_of(page)
     record = open_run(workspace, "N2C_1").record
-    assert f"best dev loss {record.best_loss:.4f} at epoch {record.best_epoch}" in told
+    assert f"best dev loss postnet {record.best_loss:.4f} at epoch {record.best_epoch}" in told
     (verdict,) = page.all("div", class_="bad")
     assert verdict.text == "Found bada <b>hoarse</b> voice"
     assert "mcd24_world_a0.41_16k_5ms_dtw_40db" in told

@@ -164,7 +164,7 @@ def test_the_same_training_is_refused_with_its_result(tmp_path: Path) -> None:
         claimed(tmp_path)
 
     assert str(raised.value) == (
-        "this is run N2C_1 (finished after epoch 50, best dev loss 0.5123 at epoch 43); "
+        "this is run N2C_1 (finished after epoch 50, best dev loss total 0.5123 at epoch 43); "
         "--again trains it once more"
     )
 

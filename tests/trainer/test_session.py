@@ -42,11 +42,12 @@ def test_a_finished_run_says_so_with_its_result(workspace: Path) -> None:
     run = trained(workspace, epochs=3)
 
     rows = metrics(run.folder)
-    best = min(rows, key=lambda row: row["dev"]["total"])
+    best = min(rows, key=lambda row: row["dev"]["postnet"])
     assert run.status == "finished"
     assert (run.record.epoch, run.record.step) == (3, 12)
     assert run.record.best_epoch == best["epoch"]
-    assert run.record.best_loss == best["dev"]["total"]
+    assert run.record.best_loss == best["dev"]["postnet"]
+    assert run.record.best_by == "postnet"
     assert run.record.seconds > 0
 
 
@@ -375,3 +376,28 @@ def test_two_trainings_at_once_take_different_tags(workspace: Path) -> None:
     assert seeds == {1, 2}
     for tag in ("N2C_1", "N2C_2"):
         checkpoint.load(open_run(workspace, tag).checkpoint("best"))
+
+
+def test_the_best_epoch_is_that_of_the_loss_that_was_named(workspace: Path) -> None:
+    run = trained(workspace, "train.best_by=duration", epochs=4)
+
+    rows = metrics(run.folder)
+    best = min(rows, key=lambda row: row["dev"]["duration"])
+    assert (run.record.best_epoch, run.record.best_by) == (best["epoch"], "duration")
+    assert run.record.best_loss == best["dev"]["duration"]
+
+
+def test_a_run_from_before_there_was_a_choice_goes_on_by_its_total(workspace: Path) -> None:
+    run = go(started(workspace, "train.best_by=total", epochs=3), stop_after=5)
+    text = (run.folder / "config.toml").read_text(encoding="utf-8")
+    (run.folder / "config.toml").write_text(
+        text.replace('best_by = "total"\n', ""), encoding="utf-8"
+    )
+    record = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))
+    del record["best_by"]
+    (run.folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+
+    after = resumed(run)
+
+    best = min(metrics(after.folder), key=lambda row: row["dev"]["total"])
+    assert (after.record.best_epoch, after.record.best_by) == (best["epoch"], "total")

@@ -27,7 +27,13 @@ from trainer.wording.runs import (
 )
 from training import started
 
-ROW = {"epoch": 3, "step": 1200, "lr": 1.234e-4, "train": {"total": 1.5}, "dev": {"total": 1.75}}
+ROW = {
+    "epoch": 3,
+    "step": 1200,
+    "lr": 1.234e-4,
+    "train": {"total": 1.5},
+    "dev": {"total": 1.75, "postnet": 0.5},
+}
 
 
 @pytest.fixture
@@ -57,7 +63,10 @@ def test_one_is_not_many(count: int, words: str) -> None:
 def test_an_epoch_is_one_line() -> None:
     line = epoch_line(ROW, 50, best=True)
 
-    assert line == "epoch  3/50  step 1,200  lr 1.23e-04  train 1.5000  dev 1.7500  best"
+    assert (
+        line
+        == "epoch  3/50  step 1,200  lr 1.23e-04  train 1.5000  dev 1.7500  postnet 0.5000  best"
+    )
 
 
 def test_a_beginning_says_from_what_and_what_was_left(run: Run) -> None:
@@ -76,7 +85,7 @@ def test_a_training_closes_in_one_sentence(run: Run) -> None:
 
     assert sentence == (
         "Trained run N2C_1: 50 epochs, 1,200 steps over 10 pairs (1.00 h of speech), "
-        "best dev loss 1.6180 at epoch 43, in 1.6 min."
+        "best dev loss postnet 1.6180 at epoch 43, in 1.6 min."
     )
 
 
@@ -96,7 +105,7 @@ def test_runs_are_a_table(run: Run) -> None:
 
     assert header.split("  ")[0] == "run"
     # 93 s for three epochs are 1,550 s for fifty.
-    told = "N2C_1 N2C J_1@7 fs2vc 3 x 2 running 3/50 1.6180 @2 25.8 min"
+    told = "N2C_1 N2C J_1@7 fs2vc 3 x 2 running 3/50 postnet 1.6180 @2 25.8 min"
     assert line.split() == told.split()
 
 

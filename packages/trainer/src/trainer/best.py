@@ -77,4 +77,5 @@ def _way(run: Run) -> str:
 def _ground(run: Run) -> str:
     """Return what makes dev losses of two runs comparable."""
     parts = run.record.parts
-    return canonical([parts["dataset"], parts["split"], parts["statistics"]["values"]])
+    shared = [parts["dataset"], parts["split"], parts["statistics"]["values"]]
+    return canonical([*shared, run.record.best_by])

@@ -39,6 +39,7 @@ class Line:
     epochs: int | None  # asked for
     best_epoch: int | None
     best_loss: float | None
+    best_by: str  # whose lowest value that is
     seconds: float  # of training in all
     seconds_of_50: float | None  # epochs
     created: str  # UTC; empty where unknown
@@ -69,6 +70,7 @@ class Line:
             epochs=record.epochs,
             best_epoch=record.best_epoch,
             best_loss=record.best_loss,
+            best_by=record.best_by,
             seconds=record.seconds,
             seconds_of_50=50 * record.seconds / record.epoch if record.epoch else None,
             created=record.created,
@@ -95,6 +97,7 @@ class Line:
             epochs=epochs,
             best_epoch=None,
             best_loss=None,
+            best_by="",
             seconds=seconds or 0.0,
             seconds_of_50=50 * seconds / epochs if seconds and epochs else None,
             created="",
@@ -121,6 +124,7 @@ class Line:
             epochs=told["question"]["epochs"],
             best_epoch=None,
             best_loss=None,
+            best_by="",
             seconds=0.0,
             seconds_of_50=None,
             created=told["created"],

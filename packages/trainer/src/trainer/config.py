@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 # [train] keys that change no weight at a given step
-CADENCE = ("epochs", "memory", "save_every", "samples", "patience")
+CADENCE = ("epochs", "memory", "best_by", "save_every", "samples", "patience")
 
 
 def _require(good: bool, key: str, problem: str, remedy: str) -> None:
@@ -176,10 +176,11 @@ class TrainConfig:
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bf16 on CUDA, else fp32
     compile: Literal["auto", "graphs", "off"] = "auto"  # auto: steps as CUDA graphs on CUDA
     memory: Literal["auto", "device", "disk"] = "auto"  # where frames stand; disk: mapped files
+    best_by: Literal["total", "mel", "postnet", "duration", "pitch", "energy"] = "postnet"  # of dev
     save_every: int = 10  # epochs between kept checkpoints; last and best are always kept
     statistics: Literal["auto", "parent", "own"] = "auto"  # auto: the parent's when fine-tuning
     samples: int = 2  # dev pairs drawn (and heard) at every kept checkpoint
-    patience: int = 0  # epochs without a lower dev loss before training ends; 0 = all epochs
+    patience: int = 0  # epochs without a lower best_by before training ends; 0 = all epochs
 
     def __post_init__(self) -> None:
         _require_positive("train", self, "epochs", "batch_size", "group_size", "save_every")

@@ -32,7 +32,7 @@ from trainer.distributed import ALONE, World
 from trainer.errors import Diverged
 from trainer.graphs import Recorder, cuda_recorder
 from trainer.learner import Cut, Learner
-from trainer.losses import TOTAL, Accumulator, reported_weights, shares, sums
+from trainer.losses import Accumulator, reported_weights, shares, sums
 from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
@@ -154,7 +154,7 @@ def train(
             if world.leads:
                 append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
             state, running = (
-                _next_epoch(state, dev[TOTAL]),
+                _next_epoch(state, dev[run.config.train.best_by]),
                 Accumulator(reported_weights(run.config.model)),
             )
             _save(run, learner, state, running, world)

@@ -191,6 +191,7 @@ class Record:
     step: int = 0  # optimiser steps behind
     best_epoch: int | None = None
     best_loss: float | None = None
+    best_by: str = "total"  # the dev loss that says which epoch is best
     seconds: float = 0.0  # spent training, all sessions
     results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
     remarks: tuple[Remark, ...] = ()  # in the order in which they were written
@@ -249,7 +250,9 @@ class Run:
     def config(self) -> RunConfig:
         """The resolved settings."""
         path = self.folder / "config.toml"
-        return from_mapping(RunConfig, load_toml(path), str(path))
+        tables = load_toml(path)
+        tables.setdefault("train", {}).setdefault("best_by", self.record.best_by)
+        return from_mapping(RunConfig, tables, str(path))
 
     @cached_property
     def _description(self) -> dict[str, Any]:
@@ -629,7 +632,7 @@ def same_run(same: Run, epochs: int) -> SameRun:
     best = (
         ""
         if record.best_loss is None
-        else (f", best dev loss {record.best_loss:.4f} at epoch {record.best_epoch}")
+        else f", best dev loss {record.best_by} {record.best_loss:.4f} at epoch {record.best_epoch}"
     )
     problem = f"this is run {same.tag} ({same.status} after epoch {record.epoch}{best})"
     if same.status == "failed":

@@ -206,7 +206,8 @@ class _Keeper:
 
     def epoch(self, row: Mapping[str, Any]) -> Iterator[Note]:
         """Write an epoch into record and curves; make samples where its checkpoint is kept."""
-        record, epoch, loss = self._run.record, row["epoch"], row["dev"]["total"]
+        record, epoch = self._run.record, row["epoch"]
+        loss = row["dev"][self._run.config.train.best_by]
         done = {"epoch": epoch, "step": row["step"], "seconds": self._seconds()}
         if record.best_loss is None or loss < record.best_loss:
             done |= {"best_epoch": epoch, "best_loss": loss}

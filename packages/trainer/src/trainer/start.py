@@ -96,6 +96,7 @@ def _record(
         step=step,
         sessions=(here,),
         origin=made.request.origin,
+        best_by=made.config.train.best_by,
     )
 
 

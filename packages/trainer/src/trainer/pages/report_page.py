@@ -77,7 +77,9 @@ def _about(subject: Subject) -> Html:
         "status": run.status + (f": {record.problem}" if record.problem else ""),
     }
     if record.best_loss is not None:
-        told["best dev loss"] = f"{record.best_loss:.4f} at epoch {record.best_epoch}"
+        told[f"best dev loss {record.best_by}"] = (
+            f"{record.best_loss:.4f} at epoch {record.best_epoch}"
+        )
     if record.origin:
         told["promoted from"] = f"trial {record.origin}"
     parts = [heading(f"Run {subject.name}"), facts(told)]
@@ -189,7 +191,8 @@ def _told(found: Report, line: Line) -> Iterator[str]:
     yield line.dataset or "-"
     epoch = f"@{line.parent_epoch}" if line.parent_epoch is not None else ""
     yield f"{line.parent_tag}{epoch}" if line.parent_tag else "-"
-    yield "-" if line.best_loss is None else f"{line.best_loss:.4f} @{line.best_epoch}"
+    best = f"{line.best_by} {line.best_loss or 0:.4f} @{line.best_epoch}"
+    yield "-" if line.best_loss is None else best
     verdict = found.verdicts.get(line.tag)
     if verdict is None:
         yield ""

@@ -91,7 +91,7 @@ def _outcome(run: Run) -> Iterator[str]:
         why = f" ({record.problem})" if record.problem else ""
         yield f"{run.status} after epoch {record.epoch} of {record.epochs}{why}"
     if record.best_loss is not None:
-        yield f"best dev loss {record.best_loss:.4f} @{record.best_epoch}"
+        yield f"best dev loss {record.best_by} {record.best_loss:.4f} @{record.best_epoch}"
     for name, result in record.results.items():
         figures = ", ".join(
             f"{metric} {result['unconverted'][metric]:.3g} -> {value:.3g}"

@@ -28,7 +28,7 @@ def sentence(found: Report) -> str:
 def _short(subject: Subject) -> str:
     record = subject.run.record
     best = (
-        f", best dev loss {record.best_loss:.4f} at epoch {record.best_epoch}"
+        f", best dev loss {record.best_by} {record.best_loss:.4f} at epoch {record.best_epoch}"
         if record.best_loss is not None
         else ""
     )

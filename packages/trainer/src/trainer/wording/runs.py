@@ -80,8 +80,8 @@ def epoch_line(row: Mapping[str, Any], epochs: int, *, best: bool) -> str:
     """Say how an epoch went."""
     return (
         f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  step {row['step']:,}  "
-        f"lr {row['lr']:.2e}  train {row['train']['total']:.4f}  dev {row['dev']['total']:.4f}"
-        + ("  best" if best else "")
+        f"lr {row['lr']:.2e}  train {row['train']['total']:.4f}  dev {row['dev']['total']:.4f}  "
+        f"postnet {row['dev']['postnet']:.4f}" + ("  best" if best else "")
     )
 
 
@@ -91,7 +91,8 @@ def closing(run: Run, ended: Ended, speech: float) -> str:
     best = (
         ""
         if state.best_loss is None
-        else f", best dev loss {state.best_loss:.4f} at epoch {state.best_epoch}"
+        else f", best dev loss {run.record.best_by} {state.best_loss:.4f} "
+        f"at epoch {state.best_epoch}"
     )
     if ended.stopped:
         within = f" and {state.batch} batches of the next" if state.batch else ""
@@ -127,7 +128,9 @@ def listing(lines: Sequence[tuple[Line, int]], verdicts: Mapping[str, Verdict]) 
 
 
 def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
-    best = "-" if line.best_loss is None else f"{line.best_loss:.4f} @{line.best_epoch}"
+    best = "-"
+    if line.best_loss is not None:
+        best = f"{line.best_by} {line.best_loss:.4f} @{line.best_epoch}"
     return [
         f"{'  ' * depth}{line.tag}",
         line.dataset or "-",
