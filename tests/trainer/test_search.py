@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from called import Command, refused
-from corpuskit.errors import Refused
+from corpuskit.errors import BadSetting, Refused
 from trainer import search as searching
 from trainer.errors import BadRun
 from trainer.runs import metrics, open_run, read_all
@@ -214,6 +214,18 @@ def test_settings_that_do_not_go_together_are_skipped(workspace: Path) -> None:
     assert by_heads[3].state == "skipped"
     assert "model.attention_dim is 16 with 3 heads" in by_heads[3].told
     assert by_heads[2].state == "complete"
+
+
+def test_settings_that_act_on_nothing_are_refused(workspace: Path) -> None:
+    weight = {"model.prosody_weight": {"low": 0.0, "high": 1.0}}
+    told = r"model\.prosody_weight changes nothing with these settings: model\.prosody is 'none'"
+    with pytest.raises(BadSetting, match=told):
+        begun(workspace, weight)
+    with pytest.raises(BadSetting, match=r"optim\.lr_limit changes nothing"):
+        begun(workspace, {"optim.lr_limit": [0.1, 0.2]})
+
+    assert begun(workspace, {**weight, "model.prosody": ["none", "wgmm"]}).tag == "N2C_1"
+    assert begun(workspace, weight, "model.prosody=wgmm").tag == "N2C_2"
 
 
 def test_a_loss_that_only_some_models_have(workspace: Path) -> None:
@@ -528,8 +540,11 @@ def test_a_search_from_the_command_line(
     lines = result.stdout.splitlines()
     assert lines[0] == "search N2C_1 (new): dataset N2C, 1 epoch a trial, by dev loss pitch"
     assert sum(line.startswith("N2C_1#") for line in lines) == 3
-    assert "search N2C_1: dataset N2C, 3 complete" in lines
+    assert any(line.startswith("search N2C_1: dataset N2C, 3 complete") for line in lines)
     assert lines[-1].startswith("Searched N2C_1: `trainer promote N2C_1#")
+    history = workspace / "searches" / "N2C_1" / "history.png"
+    assert any(line.startswith(f"drawn: {history}") for line in lines)
+    assert history.read_bytes().startswith(b"\x89PNG")
     assert result.stderr == ""
 
     told = command("list")

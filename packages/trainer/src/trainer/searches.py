@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from corpuskit.config import check_name, dump_toml, family_of, to_mapping
-from corpuskit.errors import Refused, unknown
+from corpuskit.errors import BadSetting, Refused, unknown
 from corpuskit.files import publish_folder, read_json, temporary_folder, write_file, write_json
 from trainer import runs
+from trainer.config import idle
 from trainer.errors import BadRun
 from trainer.identity import differences
 from trainer.plan import Plan, Request, plan
@@ -80,6 +81,7 @@ def begin(request: Request, space: Space) -> Begun:
     searched = {each.key for each in space.parameters}
     base = replace(request, tag=None, again=True)
     made = plan(base, check_rate=not searched & set(RATE))
+    _check_acting(searched, to_mapping(made.config))
     question = _question(made, space)
     with runs.registry(workspace):
         name = _same(workspace, question, tag)
@@ -93,6 +95,19 @@ def begin(request: Request, space: Space) -> Begun:
     notes = tuple(note for note in made.notes if note.startswith("leak"))
     found = replace(open_search(workspace, name, request.device), space=space)
     return Begun(search=found, new=new, notes=notes)
+
+
+def _check_acting(searched: set[str], config: Mapping[str, Any]) -> None:
+    """Refuse to search what changes no number of any trial."""
+    switches = {"model.prosody", "model.align"}  # what they switch on acts in some trials
+    for key in sorted(searched & idle(config) - set(RATE)):
+        switch = next((each for each in switches if key.startswith(f"{each}_")), None)
+        if switch not in searched:
+            now = f": {switch} is {config['model'][switch[6:]]!r}" if switch else ""
+            raise BadSetting(
+                f"{key} changes nothing with these settings{now}",
+                f"search {switch} too, or --set it" if switch else "leave it out of [space]",
+            )
 
 
 def _same(workspace: Path, question: Mapping[str, Any], tag: str | None) -> str | None:

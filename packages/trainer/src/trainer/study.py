@@ -42,6 +42,7 @@ __all__ = [
 
 RESULTS = ("complete", "pruned")  # states that count
 DIVERGED, FAILED, SKIPPED = "diverged", "failed", "skipped"  # why a trial has no result
+_APART = 1_000_003  # so that the trials of two seeds share no draws
 KILLED = 3  # times a trial's process is killed until the trial is given up
 
 
@@ -124,7 +125,7 @@ def _sampler(config: SearchConfig, number: int) -> optuna.samplers.BaseSampler:
     """Return what draws a trial: by its number, so whichever process draws it draws the same."""
     import optuna
 
-    seed = config.seed + number
+    seed = (config.seed * _APART + number) % 2**32
     if config.sampler == "nsga2":
         return optuna.samplers.NSGAIISampler(seed=seed, population_size=config.startup)
     if config.sampler == "random":

@@ -74,6 +74,7 @@ def search(
     """
     from trainer.plan import Request
     from trainer.search import search
+    from trainer.search_pictures import draw_search
     from trainer.searches import begin
     from trainer.signals import on_signals
     from trainer.space import read_space
@@ -104,7 +105,9 @@ def search(
         for outcome in search(made, trials or made.space.config.trials, stop):
             if not is_quiet(quiet):
                 say(ended(made, outcome))
-    print_lines(summary(made, read(made), stop.reason))
+    found = read(made)
+    drawn = draw_search(made.folder, made.space.config.objectives, found)
+    print_lines(summary(made, found, drawn, stop.reason))
 
 
 def _check_alone() -> None:

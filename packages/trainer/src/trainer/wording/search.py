@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from corpuskit.tables import counted, plain, table
 from trainer.search import Outcome
 from trainer.searches import Begun, Search
-from trainer.study import Trial, Trials
+from trainer.study import DIVERGED, FAILED, RESULTS, SKIPPED, Trial, Trials
 
 __all__ = ["began", "ended", "searched", "summary"]
 
 SHOWN = 10  # trials of a table
+WITHOUT = (SKIPPED, DIVERGED, FAILED)  # states of trials without a result
 
 
 def began(begun: Begun) -> Iterator[str]:
@@ -62,9 +64,11 @@ def _result(made: Search, trial: Trial) -> str:
     return trial.state
 
 
-def summary(made: Search, found: Trials, stopped: str) -> Iterator[str]:
-    """Close a search: the best trials, what mattered, how to go on."""
+def summary(made: Search, found: Trials, drawn: Sequence[Path], stopped: str) -> Iterator[str]:
+    """Close a search: the best trials, what mattered, what was drawn, how to go on."""
     yield from searched(made, found)
+    if drawn:
+        yield f"drawn: {', '.join(str(path) for path in drawn)}"
     if stopped:
         yield f"Stopped by {stopped}: the same command goes on."
     if found.best:
@@ -81,6 +85,9 @@ def searched(made: Search, found: Trials) -> Iterator[str]:
     """Describe a search and its trials, the best first."""
     states = [each.state for each in found.all]
     told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    answered = sum(bool(each.told) for each in found.all if each.state in RESULTS)
+    if answered:
+        told += f"; {answered} answered from the record"
     yield f"search {made.tag}: dataset {made.dataset}, {told or 'no trial yet'}"
     done = [each for each in found.all if each.state == "complete"]
     done.sort(key=lambda each: (each.number not in found.best, each.values))
@@ -98,9 +105,9 @@ def searched(made: Search, found: Trials) -> Iterator[str]:
         yield from table(["trial", *_names(made), "@epoch", *keys], rows)
     for name, shares in found.importances.items():
         yield f"what mattered for {name}: {_shares(shares)}"
-    reasons = [each.told for each in found.all if each.state == "skipped"]
-    for reason in dict.fromkeys(reasons):
-        yield f"skipped {reasons.count(reason)}: {reason}"
+    reasons = [(each.state, each.told) for each in found.all if each.state in WITHOUT]
+    for state, reason in dict.fromkeys(reasons):
+        yield f"{state} {reasons.count((state, reason))}: {reason}"
 
 
 def _shares(shares: Mapping[str, float]) -> str:
