@@ -10,7 +10,7 @@ import pytest
 from called import Command, refused
 from trainer.diary import read_diary
 from trainer.runs import add_remark, next_tag, update
-from training import started, trained
+from training import TINY, started, trained
 
 OLD = """- spk
     - N2C_old
@@ -186,3 +186,19 @@ def test_the_memo_goes_on_from_the_diary_word_for_word(
     result = command("memo", "--out", str(out))
     assert out.read_text(encoding="utf-8") == text
     assert result.stdout == f"Wrote {out}: 2 datasets, 3 runs.\n"
+
+
+def test_a_search_stands_among_the_runs(command: Command, tmp_path: Path) -> None:
+    space = tmp_path / "space.toml"
+    space.write_text('[search]\nobjectives = ["mel"]\n[space]\n"train.seed" = [1]\n')
+    settings = [part for each in TINY for part in ("--set", each)]
+    warm = ("--set", "optim.warm_up=2", "--set", "optim.max_lr_scale=0.016")
+    asked = ("--spk", "N2C", "--space", str(space), "--trials", "1", "--epochs", "1")
+    result = command("search", *asked, *settings, *warm)
+    assert result.exit_code == 0, result.stderr
+
+    lines = command("memo").stdout.splitlines()
+
+    at = lines.index("    - N2C_1")
+    assert lines[at + 1 : at + 3] == ["        - spk: N2C", "        - pretrain: なし"]
+    assert lines[at + 3].startswith("        - optuna, 1 trial, best #0: mel ")

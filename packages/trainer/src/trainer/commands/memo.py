@@ -63,12 +63,12 @@ def _write(where: Path, out: Path | None) -> None:
     told = list(diaries(where).values())
     names = {dataset.name for diary in told for dataset in diary.datasets}
     versions = _versions(where, names)
-    lines = list(written(told, versions, known.runs))
+    lines = list(written(told, versions, known.runs, known.searches))
     if out is None:
         print_lines(lines)
         return
     write_file(out, "".join(f"{line}\n" for line in lines).encode())
-    runs = len(known.past) + len(known.runs)
+    runs = len(known.past) + len(known.runs) + len(known.searches)
     say(f"Wrote {out}: {counted(len(names) + len(versions), 'dataset')}, {counted(runs, 'run')}.")
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from corpuskit.config import DatasetConfig
+from corpuskit.config import DatasetConfig, natural
 from corpuskit.diff import diff_settings
 from corpuskit.tables import plain
+from trainer.catalogue import Line
 from trainer.diary import Diary
 from trainer.runs import Run
 from trainer.wording.runs import model_in_short
@@ -23,7 +24,10 @@ MadeVersion = tuple[str, DatasetConfig, DatasetConfig | None]  # name, settings,
 
 
 def memo(
-    diaries: Sequence[Diary], versions: Sequence[MadeVersion], runs: Sequence[Run]
+    diaries: Sequence[Diary],
+    versions: Sequence[MadeVersion],
+    runs: Sequence[Run],
+    searches: Sequence[Line] = (),
 ) -> Iterator[str]:
     """Write a diary: what older ones say, word for word, and after it what was recorded."""
     if not diaries:
@@ -35,7 +39,9 @@ def memo(
     yield from _lines(_dataset(*version) for version in versions)
     yield "- tag"
     yield from _lines(run.lines for diary in diaries for run in diary.runs)
-    yield from _lines(_run(run) for run in runs)
+    recorded = [(natural(run.tag), _run(run)) for run in runs]
+    recorded += [(natural(line.tag), _search(line)) for line in searches]
+    yield from _lines(lines for _, lines in sorted(recorded, key=lambda each: each[0]))
     for diary in diaries:
         yield from diary.after
 
@@ -72,6 +78,15 @@ def _run(run: Run) -> Iterator[str]:
         *(_remark(remark.text, remark.verdict) for remark in record.remarks),
     ]
     yield from (f"        - {line}" for line in told)
+    yield ""
+
+
+def _search(line: Line) -> Iterator[str]:
+    yield f"    - {line.tag}"
+    epoch = f"({line.parent_epoch}epoch)" if line.parent_epoch is not None else ""
+    yield f"        - spk: {line.dataset}"
+    yield f"        - pretrain: {f'{line.parent_tag}{epoch}' if line.parent_tag else 'なし'}"
+    yield f"        - optuna, {line.told}"
     yield ""
 
 
