@@ -52,6 +52,8 @@ def main() -> None:
         return
     sizes = arguments.pairs or [*USUAL, *([FULL] if arguments.full else [])]
     print(f"{'pairs':>9}  {'task':<36}{'seconds':>9}{'peak MB':>9}")
+    if arguments.scratch is not None:
+        Path(arguments.scratch).mkdir(parents=True, exist_ok=True)
     for count in sizes:
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
             _row_of(count, Path(scratch), arguments.features)
@@ -318,7 +320,9 @@ def _write(workspace: Path, name: str, corpus: Corpus, *, with_features: bool) -
     )
     durations = corpus.durations()
     # Of the first pairs alone: what a version says of itself is as long for any number of pairs.
-    totals = totals_of([corpus[i] for i in range(1000)], corpus.recordings, [], settings)
+    totals = totals_of(
+        [corpus[i] for i in range(min(1000, len(corpus)))], corpus.recordings, [], settings
+    )
     description = {
         "schema": SCHEMA,
         "name": name,

@@ -105,7 +105,7 @@ def test_runs_are_a_table(run: Run) -> None:
 
     assert header.split("  ")[0] == "run"
     # 93 s for three epochs are 1,550 s for fifty.
-    told = "N2C_1 N2C J_1@7 fs2vc 3 x 2 running 3/50 postnet 1.6180 @2 25.8 min"
+    told = "N2C_1 N2C J_1@7 fs2vc 3 x 2 running 3/50 @2 1.6180 - - - 25.8 min"
     assert line.split() == told.split()
 
 

@@ -39,7 +39,7 @@ class Line:
     epochs: int | None  # asked for
     best_epoch: int | None
     best_loss: float | None
-    best_by: str  # whose lowest value that is
+    best_losses: Mapping[str, float]  # dev, at the best epoch
     seconds: float  # of training in all
     seconds_of_50: float | None  # epochs
     created: str  # UTC; empty where unknown
@@ -70,7 +70,7 @@ class Line:
             epochs=record.epochs,
             best_epoch=record.best_epoch,
             best_loss=record.best_loss,
-            best_by=record.best_by,
+            best_losses=record.best_losses or _only(record.best_by, record.best_loss),
             seconds=record.seconds,
             seconds_of_50=50 * record.seconds / record.epoch if record.epoch else None,
             created=record.created,
@@ -97,7 +97,7 @@ class Line:
             epochs=epochs,
             best_epoch=None,
             best_loss=None,
-            best_by="",
+            best_losses={},
             seconds=seconds or 0.0,
             seconds_of_50=50 * seconds / epochs if seconds and epochs else None,
             created="",
@@ -124,13 +124,17 @@ class Line:
             epochs=told["question"]["epochs"],
             best_epoch=None,
             best_loss=None,
-            best_by="",
+            best_losses={},
             seconds=0.0,
             seconds_of_50=None,
             created=told["created"],
             remarks=(),
             told=_progress(folder),
         )
+
+
+def _only(name: str, loss: float | None) -> dict[str, float]:
+    return {} if loss is None else {name: loss}
 
 
 def _progress(folder: Path) -> str:

@@ -192,6 +192,7 @@ class Record:
     best_epoch: int | None = None
     best_loss: float | None = None
     best_by: str = "total"  # the dev loss that says which epoch is best
+    best_losses: Mapping[str, float] = field(default_factory=dict)  # dev, at the best epoch
     seconds: float = 0.0  # spent training, all sessions
     results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
     remarks: tuple[Remark, ...] = ()  # in the order in which they were written

@@ -210,7 +210,7 @@ class _Keeper:
         loss = row["dev"][self._run.config.train.best_by]
         done = {"epoch": epoch, "step": row["step"], "seconds": self._seconds()}
         if record.best_loss is None or loss < record.best_loss:
-            done |= {"best_epoch": epoch, "best_loss": loss}
+            done |= {"best_epoch": epoch, "best_loss": loss, "best_losses": dict(row["dev"])}
         self._curves.row(row)
         self._run = runs.update(self._run, **done)
         if epoch % self._run.config.train.save_every == 0 or epoch == record.epochs:

@@ -18,6 +18,7 @@ from trainer.pages.comparison import causes, leading, results
 from trainer.pages.utterances import utterances
 from trainer.report import Report, Subject
 from trainer.wording.report import METRICS, figure_cell, sentence
+from trainer.wording.runs import LOSSES
 
 __all__ = ["report_page", "write_report"]
 
@@ -178,7 +179,7 @@ def _tree(found: Report) -> Html:
     if not rows:
         return paragraph("Neither ancestors nor descendants.")
     marked = [place for place, (line, _) in enumerate(found.tree) if line.tag in asked]
-    return table(["run", "dataset", "from", "best dev loss", "verdict"], rows, marked=marked)
+    return table(["run", "dataset", "from", "best dev losses", "verdict"], rows, marked=marked)
 
 
 def _indented(line: Line, depth: int, *, marked: bool) -> Html:
@@ -191,8 +192,10 @@ def _told(found: Report, line: Line) -> Iterator[str]:
     yield line.dataset or "-"
     epoch = f"@{line.parent_epoch}" if line.parent_epoch is not None else ""
     yield f"{line.parent_tag}{epoch}" if line.parent_tag else "-"
-    best = f"{line.best_by} {line.best_loss or 0:.4f} @{line.best_epoch}"
-    yield "-" if line.best_loss is None else best
+    told = ", ".join(
+        f"{name} {line.best_losses[name]:.4f}" for name in LOSSES if name in line.best_losses
+    )
+    yield f"{told} @{line.best_epoch}" if told else "-"
     verdict = found.verdicts.get(line.tag)
     if verdict is None:
         yield ""

@@ -114,9 +114,10 @@ def closing(run: Run, ended: Ended, speech: float) -> str:
 # ------------------------------------------------------------------ list, show
 
 
+LOSSES = ("postnet", "pitch", "energy", "duration")  # dev, at the best epoch
 HEADER = (
-    *("run", "dataset", "parent", "model", "batch", "status", "epochs", "best dev loss"),
-    *("50 epochs", "verdict", "note"),
+    *("run", "dataset", "parent", "model", "batch", "status", "epochs", "best"),
+    *(*LOSSES, "50 epochs", "verdict", "note"),
 )
 NOTE = 40  # characters of a note in a table
 
@@ -128,9 +129,6 @@ def listing(lines: Sequence[tuple[Line, int]], verdicts: Mapping[str, Verdict]) 
 
 
 def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
-    best = "-"
-    if line.best_loss is not None:
-        best = f"{line.best_by} {line.best_loss:.4f} @{line.best_epoch}"
     return [
         f"{'  ' * depth}{line.tag}",
         line.dataset or "-",
@@ -139,11 +137,25 @@ def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
         _two(line.batch_size, " x ", line.group_size),
         line.status,
         _two(line.epoch, "/", line.epochs),
-        best,
+        _best(line),
+        *(_loss(line.best_losses.get(name)) for name in LOSSES),
         "-" if line.seconds_of_50 is None else length(line.seconds_of_50),
         _verdict(verdict),
         _short(line.remarks[-1].text if line.remarks else line.told),
     ]
+
+
+def _best(line: Line) -> str:
+    """Name the best epoch; with its loss where that has no column."""
+    if line.best_epoch is None:
+        return "-"
+    others = [f"{name} {loss:.4f}" for name, loss in line.best_losses.items() if name == "total"]
+    shown = any(name in line.best_losses for name in LOSSES)
+    return f"@{line.best_epoch}" if shown else f"{' '.join(others)} @{line.best_epoch}".strip()
+
+
+def _loss(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _origin(line: Line) -> str:
