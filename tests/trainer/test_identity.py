@@ -17,7 +17,7 @@ from trainer.identity import CODE, code_digest, differences, digest_of, normalis
 # is refused. What `lineage` leaves out of the scores is counted in the split's own digest.
 NEUTRAL = {
     *("checkpoint", "config", "diary", "errors", "history", "identity", "lineage", "preflight"),
-    *("remarks", "runs", "signals"),
+    *("processes", "record", "remarks", "runs", "signals"),
 }
 
 

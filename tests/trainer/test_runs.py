@@ -16,6 +16,7 @@ import pytest
 from corpuskit.errors import CorpuskitError, Refused, UnknownName
 from trainer import runs
 from trainer.errors import BadRun, SameRun
+from trainer.processes import start_of
 from trainer.runs import (
     DatasetPart,
     LeakPart,
@@ -227,7 +228,7 @@ def test_a_damaged_record_does_not_stand_in_the_way_of_others(tmp_path: Path) ->
 
 def test_a_run_whose_process_is_gone_is_shown_as_stopped(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    living = Process(host=HERE.process.host, pid=child.pid, started=runs._start_of(child.pid))
+    living = Process(host=HERE.process.host, pid=child.pid, started=start_of(child.pid))
     run = claimed(tmp_path, replace(RECORD, sessions=(replace(HERE, process=living),)))
     assert open_run(tmp_path, run.tag).status == "running"
 

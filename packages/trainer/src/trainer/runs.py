@@ -23,10 +23,9 @@ import fcntl
 import json
 import os
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +47,17 @@ from trainer.checkpoint import Checkpoint, by_epoch
 from trainer.config import RunConfig
 from trainer.errors import BadRun, SameRun
 from trainer.history import add_past_remark, past_runs
+from trainer.processes import Process, this_process
+from trainer.record import (
+    SCHEMA,
+    DatasetPart,
+    LeakPart,
+    Parent,
+    Record,
+    Session,
+    StatisticsPart,
+    record_of,
+)
 from trainer.remarks import Remark
 
 if TYPE_CHECKING:
@@ -88,115 +98,6 @@ __all__ = [
     "utc_now",
     "write_description",
 ]
-
-SCHEMA = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetPart:
-    """The dataset version a run was trained on."""
-
-    name: str
-    fingerprint: str
-    pairs: Mapping[str, int]  # by split
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parent:
-    """The checkpoint a run was fine-tuned from."""
-
-    tag: str
-    epoch: int
-    digest: str  # SHA-256 of its weights
-    optimiser: str  # "reset" or "kept"
-    loaded: int  # tensors taken over as they are or by speaker
-    left: tuple[str, ...]  # what did not fit, and what is new: one line each
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatisticsPart:
-    """Whose statistics normalise mel, pitch and energy."""
-
-    choice: str  # "own" or "parent"
-    dataset: str  # the version they were measured on
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeakPart:
-    """Held-out pairs the parent or its ancestors were trained on."""
-
-    pairs: tuple[str, ...] = ()  # same sentence, same voice
-    other_voice: int = 0  # pairs whose sentence was heard in another voice only
-    kept: bool = False  # --keep-leaks: they count in dev scores all the same
-
-
-@dataclass(frozen=True, kw_only=True)
-class Process:
-    """A process that cannot be mistaken for a later one of the same number."""
-
-    host: str
-    pid: int
-    started: str  # boot and clock tick of its start, where the system tells
-
-    @property
-    def alive(self) -> bool | None:
-        """Whether it runs; None when it is another machine's."""
-        if self.host != socket.gethostname():
-            return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return self.started == _start_of(self.pid)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """One stretch of training: from `run` or `resume` to the end or a stop."""
-
-    began: str  # UTC
-    process: Process
-    device: str
-    libraries: Mapping[str, str]
-    code: str  # digest
-    epoch: int  # where it took over
-    batch: int
-    processes: int = 1  # that trained together; `process` is the one that led
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """run.json."""
-
-    tag: str
-    status: str  # running, finished, stopped, failed
-    created: str  # UTC
-    identity: str
-    parts: Mapping[str, Any]  # what the identity is the hash of
-    dataset: DatasetPart
-    speakers: tuple[str, ...]  # rows of the speaker tables
-    statistics: StatisticsPart
-    leaks: LeakPart
-    parent: Parent | None
-    precision: str
-    parameters: int
-    epochs: int  # asked for
-    sessions: tuple[Session, ...]
-    again_of: str | None = None
-    origin: str = ""  # the trial of a search it was promoted from, "N2C_11#3"
-    problem: str = ""  # why it failed
-    epoch: int = 0  # whole epochs behind
-    step: int = 0  # optimiser steps behind
-    best_epoch: int | None = None
-    best_loss: float | None = None
-    best_by: str = "total"  # the dev loss that says which epoch is best
-    best_losses: Mapping[str, float] = field(default_factory=dict)  # dev, at the best epoch
-    seconds: float = 0.0  # spent training, all sessions
-    results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
-    remarks: tuple[Remark, ...] = ()  # in the order in which they were written
-    schema: int = SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,26 +297,9 @@ def _read(folder: Path) -> Run:
             raise BadRun(
                 f"run {folder.name} has schema {mapping['schema']}, this release reads {SCHEMA}"
             )
-        return Run(folder=folder, record=_record(mapping))
+        return Run(folder=folder, record=record_of(mapping))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadRun(f"run {folder.name}: run.json is damaged ({error})") from None
-
-
-def _record(mapping: dict[str, Any]) -> Record:
-    parent, leaks = mapping["parent"], mapping["leaks"]
-    nested = {
-        "dataset": DatasetPart(**mapping["dataset"]),
-        "statistics": StatisticsPart(**mapping["statistics"]),
-        "leaks": LeakPart(**{**leaks, "pairs": tuple(leaks["pairs"])}),
-        "parent": Parent(**{**parent, "left": tuple(parent["left"])}) if parent else None,
-        "speakers": tuple(mapping["speakers"]),
-        "remarks": tuple(Remark(**each) for each in mapping.get("remarks", ())),
-        "sessions": tuple(
-            Session(**{**each, "process": Process(**each["process"])})
-            for each in mapping["sessions"]
-        ),
-    }
-    return Record(**{**mapping, **nested})
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
@@ -643,26 +527,6 @@ def same_run(same: Run, epochs: int) -> SameRun:
     if epochs > record.epoch:
         return SameRun(same.tag, problem, f"`trainer resume {same.tag} --epochs {epochs}` goes on")
     return SameRun(same.tag, problem, "--again trains it once more")
-
-
-# ------------------------------------------------------------------ processes
-
-
-def this_process() -> Process:
-    """Describe the process that calls."""
-    pid = os.getpid()
-    return Process(host=socket.gethostname(), pid=pid, started=_start_of(pid))
-
-
-def _start_of(pid: int) -> str:
-    """Return boot id and start tick of a process; empty where the system does not tell."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-    fields = re.sub(r".*\)", "", stat, count=1, flags=re.DOTALL).split()
-    return f"{boot}:{fields[19]}"
 
 
 def utc_now() -> str:

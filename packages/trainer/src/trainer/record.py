@@ -1,0 +1,126 @@
+"""run.json: what is kept of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainer.processes import Process
+from trainer.remarks import Remark
+
+__all__ = [
+    "SCHEMA",
+    "DatasetPart",
+    "LeakPart",
+    "Parent",
+    "Record",
+    "Session",
+    "StatisticsPart",
+    "record_of",
+]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetPart:
+    """The dataset version a run was trained on."""
+
+    name: str
+    fingerprint: str
+    pairs: Mapping[str, int]  # by split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The checkpoint a run was fine-tuned from."""
+
+    tag: str
+    epoch: int
+    digest: str  # SHA-256 of its weights
+    optimiser: str  # "reset" or "kept"
+    loaded: int  # tensors taken over as they are or by speaker
+    left: tuple[str, ...]  # what did not fit, and what is new: one line each
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatisticsPart:
+    """Whose statistics normalise mel, pitch and energy."""
+
+    choice: str  # "own" or "parent"
+    dataset: str  # the version they were measured on
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakPart:
+    """Held-out pairs the parent or its ancestors were trained on."""
+
+    pairs: tuple[str, ...] = ()  # same sentence, same voice
+    other_voice: int = 0  # pairs whose sentence was heard in another voice only
+    kept: bool = False  # --keep-leaks: they count in dev scores all the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One stretch of training: from `run` or `resume` to the end or a stop."""
+
+    began: str  # UTC
+    process: Process
+    device: str
+    libraries: Mapping[str, str]
+    code: str  # digest
+    epoch: int  # where it took over
+    batch: int
+    processes: int = 1  # that trained together; `process` is the one that led
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """run.json."""
+
+    tag: str
+    status: str  # running, finished, stopped, failed
+    created: str  # UTC
+    identity: str
+    parts: Mapping[str, Any]  # what the identity is the hash of
+    dataset: DatasetPart
+    speakers: tuple[str, ...]  # rows of the speaker tables
+    statistics: StatisticsPart
+    leaks: LeakPart
+    parent: Parent | None
+    precision: str
+    parameters: int
+    epochs: int  # asked for
+    sessions: tuple[Session, ...]
+    again_of: str | None = None
+    origin: str = ""  # the trial of a search it was promoted from, "N2C_11#3"
+    problem: str = ""  # why it failed
+    epoch: int = 0  # whole epochs behind
+    step: int = 0  # optimiser steps behind
+    best_epoch: int | None = None
+    best_loss: float | None = None
+    best_by: str = "total"  # the dev loss that says which epoch is best
+    best_losses: Mapping[str, float] = field(default_factory=dict)  # dev, at the best epoch
+    seconds: float = 0.0  # spent training, all sessions
+    results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
+    remarks: tuple[Remark, ...] = ()  # in the order in which they were written
+    schema: int = SCHEMA
+
+
+def record_of(mapping: dict[str, Any]) -> Record:
+    """Read a record; KeyError or TypeError where it is none."""
+    parent, leaks = mapping["parent"], mapping["leaks"]
+    nested = {
+        "dataset": DatasetPart(**mapping["dataset"]),
+        "statistics": StatisticsPart(**mapping["statistics"]),
+        "leaks": LeakPart(**{**leaks, "pairs": tuple(leaks["pairs"])}),
+        "parent": Parent(**{**parent, "left": tuple(parent["left"])}) if parent else None,
+        "speakers": tuple(mapping["speakers"]),
+        "remarks": tuple(Remark(**each) for each in mapping.get("remarks", ())),
+        "sessions": tuple(
+            Session(**{**each, "process": Process(**each["process"])})
+            for each in mapping["sessions"]
+        ),
+    }
+    return Record(**{**mapping, **nested})
