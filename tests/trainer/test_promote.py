@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from called import Command, refused
 from corpuskit.config import to_mapping
-from corpuskit.errors import CorpuskitError
+from corpuskit.errors import CorpuskitError, Refused
+from synthetic import PairCorpus
 from trainer.config import TrainConfig
 from trainer.runs import metrics, open_run
 from trainer.search import promotion, search
@@ -18,6 +20,7 @@ from trainer.signals import Stop
 from trainer.space import space_of
 from trainer.study import trials
 from training import asked, trained
+from untrained import built, dataset_settings
 
 
 def searched(workspace: Path, wanted: int, *settings: str, **options: Any) -> Search:
@@ -160,3 +163,14 @@ def test_a_trial_keeps_the_settings_it_was_drawn_with(workspace: Path) -> None:
         table, _, name = key.partition(".")
         assert config[table][name] == value
         assert f"{key}={value}" in request.settings
+
+
+def test_another_dataset_of_the_name_is_another_training(
+    workspace: Path, n2c_corpus: PairCorpus
+) -> None:
+    searched(workspace, 1)
+    shutil.rmtree(workspace / "versions" / "N2C")
+    built(workspace, "N2C", dataset_settings(n2c_corpus, split={"dev": 3, "eval": 2}))
+
+    with pytest.raises(Refused, match=r"dataset N2C is not the one search N2C_1 was trained on"):
+        promotion(workspace, "N2C_1#0", None, None)

@@ -20,7 +20,7 @@ from corpuskit.errors import BadSetting, Refused
 from trainer import search as searching
 from trainer.errors import BadRun
 from trainer.runs import metrics, open_run, read_all
-from trainer.search import search
+from trainer.search import Outcome, search
 from trainer.searches import Search, begin, open_search
 from trainer.signals import Stop
 from trainer.space import space_of
@@ -39,7 +39,7 @@ def begun(workspace: Path, space: dict[str, Any], *settings: str, **config: Any)
 
 def searched(made: Search, wanted: int) -> list[Trial]:
     """The trials of a search that was gone on with until it had so many results."""
-    return [each.trial for each in search(made, wanted, Stop())]
+    return [each.trial for each in search(made, wanted, Stop()) if isinstance(each, Outcome)]
 
 
 def losses(workspace: Path, tag: str, name: str) -> list[float]:
@@ -267,7 +267,7 @@ def test_what_diverges_is_a_trial_without_result(
         if not broken:
             broken.append(trial.number)
             raise Diverged("run N2C_1#0 diverged at step 3")
-        return real(self, trial, planned)
+        return (yield from real(self, trial, planned))
 
     monkeypatch.setattr(searching._Work, "_trained", diverge)
     ended = searched(begun(workspace, WARM_UP), 1)
@@ -310,7 +310,7 @@ def _told_rows(run: Any, splits: Any, device: Any, stop: Stop, world: Any) -> It
     number = int(run.tag.partition("#")[2])
     for epoch in range(1, run.record.epochs + 1):
         row = {"epoch": epoch, "step": epoch, "lr": 1e-3, "trial": number}
-        row |= {"train": {"total": 1.0}, "dev": {"total": 1.0}}
+        row |= {"train": {"total": 1.0}, "dev": {"total": 1.0, "postnet": 1.0}}
         with (run.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         yield EpochDone(row=row, best=True)
@@ -592,11 +592,28 @@ def test_names_that_are_none(command: Command, workspace: Path, words: list[str]
     assert "N2C_1 is a search, no run; name a trial of it, e.g. N2C_1#0" in refused(
         command("evaluate", "N2C_1")
     )
-    assert "trial N2C_1#8 was not trained" in refused(command("show", "N2C_1#8"))
+    assert "search N2C_1 has no trial #8; it has #0 to #2" in refused(command("show", "N2C_1#8"))
+    assert "trial N2C_1#8 was not trained" in refused(command("lr", "N2C_1#8"))
     assert "no search 'N2C_9'; did you mean N2C_1?" in refused(command("show", "N2C_9#0"))
     assert "'N2C_1#x' is no trial's name" in refused(command("show", "N2C_1#x"))
     told = refused(command("run", "--spk", "N2C", "--tag", "N2C_1#7"))
     assert "'N2C_1#7' is not a run name" in told
+
+
+def test_a_trial_that_was_not_trained_is_shown(command: Command, workspace: Path) -> None:
+    made = begun(workspace, {"model.heads": [2, 3]}, sampler="random")
+    searched(made, 2)
+    first, *others = (trial for trial in trials(made).all if trial.state == "complete")
+    skipped = next(trial for trial in trials(made).all if trial.state == "skipped")
+
+    shown = command("show", f"N2C_1#{skipped.number}").stdout.splitlines()
+    assert shown[0].startswith(f"trial N2C_1#{skipped.number}: dataset N2C, skipped (model.atten")
+    assert "  model.heads = 3" in shown
+    shown = command("show", f"N2C_1#{others[0].number}").stdout.splitlines()
+    assert shown[0].endswith(f"(as run N2C_1#{first.number}, not trained again)")
+    assert shown[1] == f"identity {open_run(workspace, f'N2C_1#{first.number}').record.identity}"
+    told = json.loads(command("show", f"N2C_1#{skipped.number}", "--json").stdout)
+    assert (told["tag"], told["state"]) == (f"N2C_1#{skipped.number}", "skipped")
 
 
 def test_several_processes_of_one_training_are_refused(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from corpuskit.errors import BadSetting, CorpuskitError, Refused
+from corpuskit.versions import open_version
 from trainer import runs
 from trainer.config import TrainConfig
 from trainer.errors import Diverged
@@ -43,13 +44,22 @@ if TYPE_CHECKING:
     import optuna
 
     from trainer.data import Splits
+    from trainer.loop import Event
     from trainer.session import Resumed
 
-__all__ = ["Outcome", "promotion", "search"]
+__all__ = ["Outcome", "Training", "promotion", "search", "trial_named"]
 
 PRUNED = "pruned"
 SKIPS = 20  # unusable draws in a row that end a search
 WAIT = 0.5  # seconds between two looks at a trial that trains the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Something happened in the training of a trial."""
+
+    number: int  # of the trial
+    event: Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +78,10 @@ class _Interrupted(Exception):
     """The process was asked to stop in the middle of a trial."""
 
 
-def search(made: Search, wanted: int, stop: Stop) -> Iterator[Outcome]:
-    """Try settings until the search has `wanted` results in all; yields each trial as it ends.
+def search(made: Search, wanted: int, stop: Stop) -> Iterator[Training | Outcome]:
+    """Try settings until the search has `wanted` results in all.
+
+    Yields what happens in the training of each trial, and an `Outcome` as it ends.
 
     Trials that are ended early or answered from the record are results; those that cannot be
     trained are not. On a stop the trial in hand is left, to be gone on with the next time.
@@ -89,7 +101,7 @@ def search(made: Search, wanted: int, stop: Stop) -> Iterator[Outcome]:
             if trial is None:
                 return
             try:
-                _settle(study, trial, work)
+                yield from _settle(study, trial, work)
             except _Interrupted:
                 leave(trial)
                 return
@@ -107,12 +119,13 @@ def search(made: Search, wanted: int, stop: Stop) -> Iterator[Outcome]:
                 )
 
 
-def _settle(study: optuna.Study, trial: optuna.Trial, work: _Work) -> None:
+def _settle(study: optuna.Study, trial: optuna.Trial, work: _Work) -> Iterator[Training]:
     """Get a trial's result, and tell it."""
     import optuna
 
     try:
-        study.tell(trial, work.tried(trial))
+        values = yield from work.tried(trial)
+        study.tell(trial, values)
     except optuna.TrialPruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     except _Skipped as error:
@@ -139,7 +152,7 @@ class _Work:
         self._made, self._study, self._stop = made, study, stop
         self._splits: dict[str, Splits] = {}
 
-    def tried(self, trial: optuna.Trial) -> tuple[float, ...]:
+    def tried(self, trial: optuna.Trial) -> Generator[Training, None, tuple[float, ...]]:
         """Train a trial, or find its result in the record; returns the objectives."""
         request = replace(
             self._made.request,
@@ -152,10 +165,11 @@ class _Work:
             _check_schedule(planned)
             _check_losses(planned, self._made)
         except BadSetting as error:
-            raise _Skipped(error.problem) from None
+            where = f"{request.model} + options: "  # a trial's settings are named anyhow
+            raise _Skipped(error.problem.removeprefix(where)) from None
         trial.set_user_attr("identity", planned.identity)
         known = self._known(trial, planned)
-        return known if known is not None else self._trained(trial, planned)
+        return known if known is not None else (yield from self._trained(trial, planned))
 
     def _tag(self, number: int) -> str:
         return f"{self._made.tag}#{number}"
@@ -212,7 +226,9 @@ class _Work:
 
     # ------------------------------------------------------------------- training
 
-    def _trained(self, trial: optuna.Trial, planned: Plan) -> tuple[float, ...]:
+    def _trained(
+        self, trial: optuna.Trial, planned: Plan
+    ) -> Generator[Training, None, tuple[float, ...]]:
         """Train a trial or go on with it, and end it early where it lags."""
         import optuna
 
@@ -226,6 +242,7 @@ class _Work:
         if run.status != "finished":
             splits = self._loaded(planned)
             for event in session(run, begun.version, begun.device, ending, splits):
+                yield Training(number=trial.number, event=event)
                 if isinstance(event, EpochDone):
                     self._report(trial, event.row)
                     if event.row["epoch"] < self._made.epochs and self._lags(trial):
@@ -342,26 +359,23 @@ def promotion(
     Raises
     ------
     Refused
-        It has no settings that could be trained.
+        It has no settings that could be trained, or the dataset is another one now.
     CorpuskitError
         No such search or trial.
     """
-    of, mark, number = name.partition("#")
-    if not mark or not number.isdigit():
-        raise BadSetting(f"{name!r} names no trial", "e.g. N2C_11#3")
-    made = open_search(workspace, of, device)
-    known = {each.number: each for each in trials(made).all}
-    trial = known.get(int(number))
-    if trial is None:
-        there = f"it has #0 to #{max(known)}" if known else "it has none yet"
-        raise Refused(f"search {of} has no trial #{number}", there)
+    made, trial = trial_named(workspace, name, device)
     if trial.state not in RESULTS:
         verb = (
             "is still" if trial.state == "running" else "was" if trial.state == SKIPPED else "has"
         )
         raise Refused(
             f"trial {name} {verb} {trial.state}{f': {trial.told}' if trial.told else ''}",
-            f"`trainer show {of}` lists those that were trained",
+            f"`trainer show {made.tag}` lists those that were trained",
+        )
+    if open_version(workspace, made.dataset).fingerprint != made.fingerprint:
+        raise Refused(
+            f"dataset {made.dataset} is not the one search {made.tag} was trained on",
+            f"`trainer rerun {name} --spk {made.dataset}` trains its settings on what is there now",
         )
     cadence = [setting(f"train.{key}", value) for key, value in made.in_full.items()]
     drawn = [setting(key, value) for key, value in trial.settings.items()]
@@ -373,3 +387,23 @@ def promotion(
         epochs=epochs or TrainConfig().epochs,
         origin=name,
     )
+
+
+def trial_named(workspace: Path, name: str, device: str = "auto") -> tuple[Search, Trial]:
+    """Return a trial ("N2C_11#3") and its search.
+
+    Raises
+    ------
+    CorpuskitError
+        No such search or trial.
+    """
+    of, mark, number = name.partition("#")
+    if not mark or not number.isdecimal():
+        raise BadSetting(f"{name!r} names no trial", "e.g. N2C_11#3")
+    made = open_search(workspace, of, device)
+    known = {each.number: each for each in trials(made).all}
+    trial = known.get(int(number))
+    if trial is None:
+        there = f"it has #0 to #{max(known)}" if known else "it has none yet"
+        raise Refused(f"search {of} has no trial #{number}", there)
+    return made, trial

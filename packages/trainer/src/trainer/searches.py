@@ -40,6 +40,7 @@ class Search:
     request: Request  # of each trial, but for what is searched
     space: Space
     dataset: str
+    fingerprint: str  # of the dataset
     epochs: int  # of each trial
     in_full: Mapping[str, int]  # [train] keys that a trial has otherwise than a run in full
     created: str  # UTC
@@ -198,6 +199,7 @@ def open_search(workspace: Path, tag: str, device: str = "auto") -> Search:
         request=Request(workspace=workspace, model=base, device=device, **told["request"]),
         space=space_of(told["space"], f"search {tag}"),
         dataset=told["request"]["spk"],
+        fingerprint=told["question"]["run"]["dataset"],
         epochs=told["question"]["epochs"],
         in_full=told["in_full"],
         created=told["created"],

@@ -43,6 +43,7 @@ __all__ = [
 RESULTS = ("complete", "pruned")  # states that count
 DIVERGED, FAILED, SKIPPED = "diverged", "failed", "skipped"  # why a trial has no result
 _APART = 1_000_003  # so that the trials of two seeds share no draws
+TELLING = 5  # different results, before anything is said of what mattered
 KILLED = 3  # times a trial's process is killed until the trial is given up
 
 
@@ -57,6 +58,7 @@ class Trial:
     epoch: int  # trained
     best_epoch: int | None  # the values' epoch
     told: str  # why it has none, or whose result it is
+    identity: str = ""  # of its run; empty where it came to none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +252,7 @@ def trial_of(frozen: FrozenTrial) -> Trial:
         epoch=int(attributes.get("epoch", 0)),
         best_epoch=attributes.get("best_epoch"),
         told=str(attributes.get("told", "")),
+        identity=str(attributes.get("identity", "")),
     )
 
 
@@ -299,11 +302,11 @@ def trials(made: Search) -> Trials:
 
 
 def _importances(study: optuna.Study, place: int) -> dict[str, float]:
-    """Return each setting's share of an objective's variance; empty where there is none."""
+    """Return each setting's share of an objective's variance; empty where too little is known."""
     import optuna
 
     values = [each.values[place] for each in study.trials if each.state.name == "COMPLETE"]
-    if len(set(values)) < 2 or not all(math.isfinite(value) for value in values):
+    if len(set(values)) < TELLING or not all(math.isfinite(value) for value in values):
         return {}
     return optuna.importance.get_param_importances(
         study,

@@ -100,7 +100,7 @@ def _writer(form: str) -> Writer:
 
 
 def _check_free(out: Path, workspace: Path) -> None:
-    for kept in ("index", "objects", "runs", "versions"):
+    for kept in ("index", "objects", "runs", "searches", "versions"):
         if out.is_relative_to(workspace.resolve() / kept):
             raise Refused(f"{out} is among the workspace's own {kept}", "export elsewhere")
     if out.is_dir():

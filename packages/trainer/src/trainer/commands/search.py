@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,7 +29,13 @@ from trainer.commands.options import (
     SettingsOption,
     SpkOption,
 )
-from trainer.commands.training import show_notes
+from trainer.commands.training import advance, progress_bar, show_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trainer.search import Outcome, Training
+    from trainer.searches import Search
 
 __all__ = ["search"]
 
@@ -79,7 +85,7 @@ def search(
     from trainer.signals import on_signals
     from trainer.space import read_space
     from trainer.study import trials as read
-    from trainer.wording.search import began, ended, summary
+    from trainer.wording.search import began, summary
 
     _check_alone()
     request = Request(
@@ -102,12 +108,30 @@ def search(
     if not is_quiet(quiet):
         print_lines(began(begun))
     with on_signals() as stop:
-        for outcome in search(made, trials or made.space.config.trials, stop):
-            if not is_quiet(quiet):
-                say(ended(made, outcome))
+        _follow(made, search(made, trials or made.space.config.trials, stop), quiet=quiet)
     found = read(made)
     drawn = draw_search(made.folder, made.space.config.objectives, found)
     print_lines(summary(made, found, drawn, stop.reason))
+
+
+def _follow(made: Search, events: Iterable[Training | Outcome], *, quiet: bool) -> None:
+    """Show events as they come; what is noted of each trial is noted once."""
+    from trainer.loop import Note, Progress
+    from trainer.search import Outcome
+    from trainer.wording.search import ended
+
+    noted: set[str] = set()
+    with progress_bar(quiet=quiet) as bar:
+        for each in events:
+            if isinstance(each, Outcome):
+                bar.clear()  # what is printed now would stand behind it
+                if not is_quiet(quiet):
+                    say(ended(made, each))
+            elif isinstance(each.event, Progress):
+                advance(bar, each.event, f"#{each.number} ")
+            elif isinstance(each.event, Note) and each.event.text not in noted:
+                noted.add(each.event.text)
+                show_notes([each.event.text], quiet=quiet)
 
 
 def _check_alone() -> None:

@@ -32,6 +32,9 @@ def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOpti
     if tag in list_searches(where):
         _show_search(where, tag, as_json=as_json)
         return
+    if _is_without_run(where, tag):
+        _show_trial(where, tag, as_json=as_json)
+        return
     past = past_runs(where).get(tag)
     verdict = verdicts(read_catalogue(where).lines).get(tag)
     if past is None:
@@ -73,3 +76,25 @@ def _show_search(where: Path, tag: str, *, as_json: bool) -> None:
         print_json({**told, "trials": dataclasses.asdict(found)})
     else:
         print_lines(searched(made, found))
+
+
+def _is_without_run(where: Path, tag: str) -> bool:
+    """Tell whether this names a trial of a search that was not trained itself."""
+    from trainer.runs import folder_of, list_searches
+
+    search, mark, _ = tag.partition("#")
+    return bool(mark) and search in list_searches(where) and not folder_of(where, tag).is_dir()
+
+
+def _show_trial(where: Path, tag: str, *, as_json: bool) -> None:
+    """Describe a trial that was skipped, or answered from the record."""
+    import dataclasses
+
+    from trainer.search import trial_named
+    from trainer.wording.search import trial_shown
+
+    made, trial = trial_named(where, tag)
+    if as_json:
+        print_json({"tag": tag, **dataclasses.asdict(trial)})
+    else:
+        print_lines(trial_shown(made, trial))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trainer.plan import Request
     from trainer.runs import Run
 
-__all__ = ["joined_world", "run_request", "show_notes", "train"]
+__all__ = ["advance", "joined_world", "progress_bar", "run_request", "show_notes", "train"]
 
 
 @contextmanager
@@ -106,10 +106,10 @@ def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:
     from trainer.loop import Ended, EpochDone, Note, Progress
     from trainer.wording.runs import epoch_line
 
-    with _bar(quiet=quiet) as bar:
+    with progress_bar(quiet=quiet) as bar:
         for event in events:
             if isinstance(event, Progress):
-                _advance(bar, event)
+                advance(bar, event)
                 continue
             bar.clear()  # what is printed now would stand behind it
             if isinstance(event, Note):
@@ -122,7 +122,7 @@ def _follow(events: Iterator[Event], epochs: int, *, quiet: bool) -> Ended:
 
 
 @contextmanager
-def _bar(*, quiet: bool) -> Iterator[Any]:
+def progress_bar(*, quiet: bool) -> Iterator[Any]:
     """Give a bar of steps on stderr, unseen unless that is a terminal."""
     from tqdm import tqdm
 
@@ -133,11 +133,11 @@ def _bar(*, quiet: bool) -> Iterator[Any]:
         bar.close()
 
 
-def _advance(bar: Any, step: Progress) -> None:
+def advance(bar: Any, step: Progress, whose: str = "") -> None:
     """Move the bar to a step; a new epoch begins a new one."""
     if step.batch <= bar.n or bar.total != step.batches:
         bar.reset(total=step.batches)
-        bar.set_description(f"epoch {step.epoch}/{step.epochs}", refresh=False)
+        bar.set_description(f"{whose}epoch {step.epoch}/{step.epochs}", refresh=False)
     if step.loss is not None:
         bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
     bar.update(step.batch - bar.n)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from corpuskit.tables import length, table
-from trainer.catalogue import Line
+from trainer.catalogue import SEARCH, Line
 from trainer.descent import Verdict
 from trainer.history import Past
 from trainer.remarks import Remark
@@ -136,7 +136,7 @@ def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
         model_in_short(line.model) if line.model else "-",
         _two(line.batch_size, " x ", line.group_size),
         line.status,
-        _two(line.epoch, "/", line.epochs),
+        f"{line.epochs} a trial" if line.status == SEARCH else _two(line.epoch, "/", line.epochs),
         _best(line),
         *(_loss(line.best_losses.get(name)) for name in LOSSES),
         "-" if line.seconds_of_50 is None else length(line.seconds_of_50),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from trainer.search import Outcome
 from trainer.searches import Begun, Search
 from trainer.study import DIVERGED, FAILED, RESULTS, SKIPPED, Trial, Trials
 
-__all__ = ["began", "ended", "searched", "summary"]
+__all__ = ["began", "ended", "searched", "summary", "trial_shown"]
 
 SHOWN = 10  # trials of a table
 WITHOUT = (SKIPPED, DIVERGED, FAILED)  # states of trials without a result
@@ -64,6 +65,17 @@ def _result(made: Search, trial: Trial) -> str:
     return trial.state
 
 
+def trial_shown(made: Search, trial: Trial) -> Iterator[str]:
+    """Describe a trial that was not trained itself."""
+    told = f" ({trial.told})" if trial.told else ""
+    yield f"trial {made.tag}#{trial.number}: dataset {made.dataset}, {_result(made, trial)}{told}"
+    if trial.identity:
+        yield f"identity {trial.identity}"
+    yield "settings drawn:"
+    yield from (f"  {key} = {value}" for key, value in trial.settings.items())
+    yield f"the others: {made.folder / 'base.toml'}"
+
+
 def summary(made: Search, found: Trials, drawn: Sequence[Path], stopped: str) -> Iterator[str]:
     """Close a search: the best trials, what mattered, what was drawn, how to go on."""
     yield from searched(made, found)
@@ -105,9 +117,18 @@ def searched(made: Search, found: Trials) -> Iterator[str]:
         yield from table(["trial", *_names(made), "@epoch", *keys], rows)
     for name, shares in found.importances.items():
         yield f"what mattered for {name}: {_shares(shares)}"
-    reasons = [(each.state, each.told) for each in found.all if each.state in WITHOUT]
-    for state, reason in dict.fromkeys(reasons):
-        yield f"{state} {reasons.count((state, reason))}: {reason}"
+    yield from _reasons(found)
+
+
+def _reasons(found: Trials) -> Iterator[str]:
+    """Say why trials have no result: each reason once, whatever its figures."""
+    alike: dict[tuple[str, str], list[Trial]] = {}
+    for each in found.all:
+        if each.state in WITHOUT:
+            alike.setdefault((each.state, re.sub(r"[\d.,]+", "", each.told)), []).append(each)
+    for (state, _), those in alike.items():
+        first = f" (#{those[0].number})" if len(those) > 1 else ""
+        yield f"{state} {len(those)}: {those[0].told}{first}"
 
 
 def _shares(shares: Mapping[str, float]) -> str:
