@@ -31,6 +31,7 @@ def main() -> None:
     from trainer.convert import Converter  # noqa: F401  (imports are not what is timed)
     from trainer.device import name_of, pick
     from trainer.many import batches_of, convert_all, outcomes, written
+    from trainer.vocoders.choice import VOCODERS, choose
 
     torch.set_num_threads(given.jobs)
     device = pick(given.device)
@@ -58,21 +59,23 @@ def main() -> None:
             "reading, silence, F0, energy, mel (one thread)",
             lambda: [converter.measured(path, "A") for path in paths],
         )
-        mels = row(
+        made = row(
             "model, one recording at a time",
-            lambda: [converter.mels([each], "A", "B")[0] for each in measured],
+            lambda: [converter.made([each], "A", "B")[0] for each in measured],
         )
         row(
             "model, in batches of like length",
             lambda: [
-                converter.mels([measured[k] for k in batch], "A", "B")
+                converter.made([measured[k] for k in batch], "A", "B")
                 for batch in batches_of([len(each) for each, _ in measured])
             ],
         )
-        row(
-            f"vocoder, {converter.vocoder.name} (one thread)",
-            lambda: [converter.vocoder(mel) for mel in mels],
-        )
+        for name in VOCODERS:
+            vocoder = choose(name, converter.settings.features, converter.settings.audio.rate)
+            row(
+                f"vocoder, {vocoder.name} (one thread)",
+                lambda vocoder=vocoder: [vocoder(each.speech) for each in made],
+            )
         row("one after the other, whole", lambda: [converter.convert(path) for path in paths])
         row(
             f"together, whole, with writing            (aim: {AIM} x)",
@@ -104,7 +107,7 @@ def _converter(model: str, settings: list[str], device: Any) -> Any:
     from trainer.convert import Converter
     from trainer.data import Normaliser
     from trainer.model import FS2VC
-    from trainer.vocoder import GriffinLim
+    from trainer.vocoders.choice import choose
 
     tables, where = find_model(model)
     network = FS2VC(resolve(tables, settings, where).model, 2).to(device).eval()
@@ -128,7 +131,7 @@ def _converter(model: str, settings: list[str], device: Any) -> Any:
         settings=config,
         normaliser=Normaliser(Statistics(source=side, target=side), config.features.energy_gate),
         speakers=("A", "B"),
-        vocoder=GriffinLim(config.features, config.audio.rate),
+        vocoder=choose("world", config.features, config.audio.rate),
         label="the benchmark's model",
     )
 

@@ -38,6 +38,7 @@ OTHER = {
     "optim.betas": [0.8, 0.99],
     "optim.ema": 0.999,
     "train.best_by": "total",
+    "train.vocoder": "griffinlim",
     "train.freeze": ["encoder"],
     "train.precision": "fp32",
     "train.compile": "off",

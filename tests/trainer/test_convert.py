@@ -14,7 +14,7 @@ from corpuskit.config import DatasetConfig, from_mapping
 from corpuskit.errors import BadAudio, BadSetting, CorpuskitError, UnknownName
 from corpuskit.versions import open_version
 from synthetic import FULL_SCALE, Voice, sentence, speak, write_pair_corpus
-from trainer.convert import Converter, phrases_of, targets_by_source, usable_features
+from trainer.convert import Converter, phrases_of, targets_by_source, usable_features, voiced_as
 from trainer.errors import BadRun
 from untrained import built, dataset_settings, untrained_run
 
@@ -46,7 +46,7 @@ def spoken(rate: int = 22050) -> np.ndarray:
 def test_a_recording_becomes_sound_at_the_datasets_rate(converter: Converter) -> None:
     converted = converter.convert(sound_of(spoken()))
 
-    frames, bands = converted.mel.shape
+    frames, bands = converted.speech.mel.shape
     assert (converted.source, converted.target, bands) == ("N", "C", 80)
     assert len(converted.samples) == (frames - 1) * 256
     assert converted.seconds == len(converted.samples) / 22050
@@ -234,3 +234,12 @@ def test_phrases_end_where_a_long_silence_begins() -> None:
     assert phrases_of(silences, 301, settings) == (50, 43, 7)
     assert phrases_of((), 301, settings) == (100,)
     assert phrases_of(((1, 301),), 301, settings) == (100,)
+
+
+def test_target_frames_are_voiced_where_their_source_frames_are() -> None:
+    f0 = np.array([0, 100, 100, 0, 0, 0, 90, 90, 0, 80, 80], dtype=np.float32)  # one too many at 2
+
+    found = voiced_as(f0, np.array([2, 0, 1, 1, 0]), 2)
+
+    # frames 0 1 | 2 3 | 4 5 | 6 7 | 8 9 of the source become 4, 0, 2, 2 and 0 of the target
+    assert found.tolist() == [False, False, True, True, False, False, True, True]

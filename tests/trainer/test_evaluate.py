@@ -101,11 +101,11 @@ def test_the_result_is_written_to_the_run(workspace: Path) -> None:
 
     run = open_run(workspace, "demo_1")
     written = json.loads(evaluation.file.read_text(encoding="utf-8"))
-    result = run.record.results["demo-epoch-0000"]
-    assert evaluation.file == run.folder / "evaluations" / "demo-epoch-0000.json"
+    result = run.record.results["demo-epoch-0000-world"]
+    assert evaluation.file == run.folder / "evaluations" / "demo-epoch-0000-world.json"
     assert written["fingerprint"] == open_version(workspace, "demo").fingerprint
     assert written["checkpoint_digest"] == run.checkpoint().state().digests["weights.safetensors"]
-    assert written["vocoder"].startswith("griffinlim")
+    assert written["vocoder"] == "world"
     assert result["converted"][DEFINITIONS["mcd"]] == written["figures"]["converted"]["mcd"]["mean"]
 
 
@@ -168,7 +168,7 @@ def test_another_version_is_scored_with_its_own_eval_split(workspace: Path, orig
     evaluation = finished(workspace, spk="demo_3")
 
     assert evaluation.dataset == "demo_3"
-    assert evaluation.file.name == "demo_3-epoch-0000.json"
+    assert evaluation.file.name == "demo_3-epoch-0000-world.json"
 
 
 def test_a_version_with_other_frames_is_refused(workspace: Path, original: Path) -> None:

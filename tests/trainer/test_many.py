@@ -53,7 +53,7 @@ def test_together_as_alone_and_in_the_given_order(converter: Converter, recordin
     assert "is silent" in str(found[paths[1]])
     for path in (paths[0], paths[2], paths[3]):
         alone = converter.convert(path)
-        np.testing.assert_allclose(found[path].mel, alone.mel, atol=1e-4)  # type: ignore[union-attr]
+        np.testing.assert_allclose(found[path].speech.mel, alone.speech.mel, atol=1e-4)  # type: ignore[union-attr]
         assert len(found[path].samples) == len(alone.samples)  # type: ignore[union-attr]
 
 

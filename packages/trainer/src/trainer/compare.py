@@ -328,10 +328,15 @@ def _why_no_loss(a: Run, b: Run, datasets: _Datasets) -> tuple[str, int]:
 
 
 def _metrics(a: Run, b: Run, datasets: _Datasets) -> Iterator[Result]:
-    """Compare the newest evaluations on their own datasets, utterance by utterance."""
-    one, other = _evaluation(a), _evaluation(b)
-    if one is None or other is None:
+    """Compare the newest evaluations on their own datasets, utterance by utterance.
+
+    Those that went through the same vocoder, if there are any.
+    """
+    found = [_evaluations(run) for run in (a, b)]
+    if not all(found):
         return
+    shared = [name for name in found[0] if name in found[1]]
+    one, other = (each[shared[0]] if shared else next(iter(each.values())) for each in found)
     common = _same_utterances(datasets)
     for metric, definition in one["definitions"].items():
         reason = _why_no_metric(one, other, metric, common)
@@ -350,9 +355,13 @@ def _metrics(a: Run, b: Run, datasets: _Datasets) -> Iterator[Result]:
         )
 
 
-def _evaluation(run: Run) -> Mapping[str, Any] | None:
-    own = [each for each in evaluations(run.folder) if each["dataset"] == run.record.dataset.name]
-    return own[-1] if own else None
+def _evaluations(run: Run) -> dict[str, Mapping[str, Any]]:
+    """Return a run's newest evaluation on its own dataset with each vocoder, the newest first."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in reversed(evaluations(run.folder)):
+        if each["dataset"] == run.record.dataset.name:
+            found.setdefault(each["vocoder"], each)
+    return found
 
 
 def _same_utterances(datasets: _Datasets) -> set[str] | None:

@@ -28,7 +28,8 @@ from corpuskit.errors import BadAudio, BadSetting, unknown
 from corpuskit.features import Features, continuous_log_f0, extract, for_voice
 from trainer.data import Frames, Normaliser
 from trainer.errors import BadRun
-from trainer.vocoder import GriffinLim, Vocoder
+from trainer.vocoders.choice import choose
+from trainer.vocoders.speech import Speech, Vocoder
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +48,7 @@ __all__ = [
     "phrases_of",
     "targets_by_source",
     "usable_features",
+    "voiced_as",
 ]
 
 Float32 = npt.NDArray[np.float32]
@@ -58,8 +60,13 @@ Measured = tuple[Features, tuple[Span, ...]]  # kept frames, and the silent span
 class Made:
     """What the model makes of a recording."""
 
-    mel: Float32  # (T', bands) natural log
+    speech: Speech  # T' frames
     durations: npt.NDArray[np.int64]  # (S,) reduced target frames of each reduced source frame
+
+    @property
+    def mel(self) -> Float32:
+        """Natural-log mel (T', bands)."""
+        return self.speech.mel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +75,8 @@ class Converted:
 
     samples: Float32  # (n,), full scale is 1.0
     rate: int  # Hz
-    mel: Float32  # (T, bands) natural log, what the vocoder was given
+    speech: Speech  # what the vocoder was given
+    vocoder: str  # its name
     source: str  # speaker the recording was taken for
     target: str  # speaker it was converted to
     took: float  # seconds for analysis, model and vocoder
@@ -99,23 +107,31 @@ class Converter:
 
     @classmethod
     def open(
-        cls, workspace: Path, tag: str, *, checkpoint: str = "best", device: str = "auto"
+        cls,
+        workspace: Path,
+        tag: str,
+        *,
+        checkpoint: str = "best",
+        device: str = "auto",
+        vocoder: str | None = None,
     ) -> Self:
         """Load checkpoint "best", "last" or an epoch's ("100") of a run.
+
+        `vocoder` names what makes sound; None: what the run's settings name.
 
         Raises
         ------
         UnknownName, BadRun, CorpuskitError
-            No such run or checkpoint, or it is damaged.
+            No such run, checkpoint or vocoder, or it is damaged.
         """
         from trainer.runs import open_run
 
         run = open_run(workspace, tag)
-        return cls.of(run, run.checkpoint(checkpoint), device)
+        return cls.of(run, run.checkpoint(checkpoint), device, vocoder)
 
     @classmethod
-    def of(cls, run: Run, checkpoint: Checkpoint, device: str) -> Self:
-        """Load a checkpoint of an opened run."""
+    def of(cls, run: Run, checkpoint: Checkpoint, device: str, vocoder: str | None = None) -> Self:
+        """Load a checkpoint of an opened run; the errors of `open`."""
         from trainer.checkpoint import load_weights
         from trainer.device import pick
         from trainer.model import FS2VC
@@ -137,7 +153,9 @@ class Converter:
             settings=settings,
             normaliser=Normaliser(run.statistics, settings.features.energy_gate),
             speakers=run.speakers,
-            vocoder=GriffinLim(settings.features, settings.audio.rate),
+            vocoder=choose(
+                vocoder or run.config.train.vocoder, settings.features, settings.audio.rate
+            ),
             label=f"run {run.tag}",
             f0_ranges=run.f0_ranges,
         )
@@ -169,8 +187,8 @@ class Converter:
         began = time.perf_counter()
         source, target = self.agreed(source, target, draw)
         name = str(recording) if isinstance(recording, Path) else "the recording"
-        (mel,) = self.mels([self.measured(recording, source)], source, target, draw)
-        return self.sounding(name, mel, (source, target), began)
+        (made,) = self.made([self.measured(recording, source)], source, target, draw)
+        return self.sounding(name, made.speech, (source, target), began)
 
     def agreed(self, source: str | None, target: str | None, draw: Draw | None) -> tuple[str, str]:
         """Return the speakers to convert between; the errors of `convert` that no recording has."""
@@ -197,21 +215,22 @@ class Converter:
             raise BadAudio(f"{name} {error.problem}", error.remedy or _REMEDY) from None
 
     def sounding(
-        self, name: str, mel: Float32, between: tuple[str, str], began: float
+        self, name: str, speech: Speech, between: tuple[str, str], began: float
     ) -> Converted:
-        """Turn the mel made of recording `name` into sound; its work began at `began`.
+        """Turn what was made of recording `name` into sound; its work began at `began`.
 
         Raises
         ------
         BadRun
             There is nothing to hear.
         """
-        if len(mel) < 2:
+        if len(speech) < 2:
             raise BadRun(f"{self.label} made no speech of {name}", "train it longer")
         return Converted(
-            samples=self.vocoder(mel),
+            samples=self.vocoder(speech),
             rate=self.settings.audio.rate,
-            mel=mel,
+            speech=speech,
+            vocoder=self.vocoder.name,
             source=between[0],
             target=between[1],
             took=time.perf_counter() - began,
@@ -236,36 +255,6 @@ class Converter:
             raise unknown("target speaker", target, targets)
         return source, target
 
-    def mel(
-        self,
-        features: Features,
-        source: str,
-        target: str,
-        silences: Sequence[Span] = (),
-        draw: Draw | None = None,
-    ) -> Float32:
-        """Convert the kept frames of a recording: (T', bands) natural-log mel.
-
-        `silences` are its silent spans, frames: phrases end at the long ones.
-
-        Raises
-        ------
-        BadRun
-            The model gives values that are no numbers.
-        """
-        (mel,) = self.mels([(features, tuple(silences))], source, target, draw)
-        return mel
-
-    def mels(
-        self,
-        recordings: Sequence[Measured],
-        source: str,
-        target: str,
-        draw: Draw | None = None,
-    ) -> list[Float32]:
-        """Convert the kept frames of recordings in one batch; each as `mel` would alone."""
-        return [each.mel for each in self.made(recordings, source, target, draw)]
-
     def made(
         self,
         recordings: Sequence[Measured],
@@ -273,7 +262,9 @@ class Converter:
         target: str,
         draw: Draw | None = None,
     ) -> list[Made]:
-        """Convert as `mels` does; with how long the model made each frame.
+        """Convert the kept frames of recordings, and their silent spans, in one batch.
+
+        Each is what it would be alone, to 1e-5. Phrases end at the long silences.
 
         Raises
         ------
@@ -290,12 +281,14 @@ class Converter:
         found = []
         for row, (kept, _) in enumerate(recordings):
             length = int(made.lengths[row]) * reduction
+            durations = made.durations[row, : len(kept) // reduction].cpu().numpy()
             mel = self.normaliser.target_mel(made.mel[row, :length].cpu().numpy())
-            if not np.isfinite(mel).all():
+            contour = self.normaliser.target_f0(made.pitch[row, :length].cpu().numpy())
+            if not (np.isfinite(mel).all() and np.isfinite(contour).all()):
                 problem = f"{self.label} gives values that are no numbers"
                 raise BadRun(problem, "use another checkpoint")
-            durations = made.durations[row, : len(kept) // reduction].cpu().numpy()
-            found.append(Made(mel=mel, durations=durations))
+            f0 = np.where(voiced_as(kept.f0, durations, reduction), contour, np.float32(0))
+            found.append(Made(speech=Speech(mel=mel, f0=f0), durations=durations))
         return found
 
     def _inputs(
@@ -333,6 +326,26 @@ class Converter:
 
 
 _REMEDY = "give a recording of speech"
+
+
+def voiced_as(
+    f0: Float32, durations: npt.NDArray[np.int64], reduction: int
+) -> npt.NDArray[np.bool_]:
+    """Return which target frames (T',) are voiced: those whose source frame is.
+
+    Model and mel have an F0 everywhere; the same words are voiced in the same places. The
+    `reduction` frames of a reduced source frame are spread over all frames it becomes.
+
+    Parameters
+    ----------
+    f0 : (T,) Hz of the source, 0 where unvoiced
+    durations : (S,) reduced target frames of each reduced source frame
+    """
+    voiced = (f0 > 0)[: len(durations) * reduction].reshape(-1, reduction)
+    counts = durations * reduction
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    within = (np.arange(counts.sum()) - first) * reduction // np.repeat(counts, counts)
+    return np.asarray(voiced[np.repeat(np.arange(len(durations)), counts), within])
 
 
 def _load_libraries(settings: DatasetConfig) -> None:

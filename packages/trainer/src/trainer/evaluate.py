@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from corpuskit.audio import write_wav
@@ -26,7 +25,7 @@ from trainer.lineage import find_leaks, read_heard
 from trainer.metrics import DEFINITIONS, analyse, compare
 from trainer.originals import Original, original
 from trainer.scores import Evaluation, Utterance, as_mapping, as_result, summarise
-from trainer.vocoder import Vocoder
+from trainer.vocoders.speech import Speech, Vocoder
 
 if TYPE_CHECKING:
     from corpuskit.config import DatasetConfig
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from trainer.convert import Converter
 
 __all__ = ["evaluate"]
-
-Float32 = npt.NDArray[np.float32]
 
 SPLIT = "eval"
 
@@ -47,6 +44,7 @@ def evaluate(
     spk: str | None = None,
     checkpoint: str = "best",
     device: str = "auto",
+    vocoder: str | None = None,
     keep_leaks: bool = False,
     jobs: int = 1,
 ) -> Iterator[Utterance | Evaluation]:
@@ -59,14 +57,15 @@ def evaluate(
     ----------
     spk : dataset version to take the eval split of; the run's own when left out
     checkpoint : "best", "last" or an epoch
+    vocoder : what makes sound; the run's own setting when left out
     keep_leaks : score pairs the run or its ancestors were trained on, too
     jobs : processes that measure
 
     Raises
     ------
     CorpuskitError
-        No such run, checkpoint or dataset; one that does not fit the run; no pair to score;
-        recordings that are gone or were changed since the build.
+        No such run, checkpoint, vocoder or dataset; one that does not fit the run; no pair to
+        score; recordings that are gone or were changed since the build.
     """
     from corpuskit.versions import open_version
     from trainer.convert import Converter
@@ -76,7 +75,7 @@ def evaluate(
     version = open_version(workspace, spk or run.record.dataset.name)
     _check_same_frames(run.settings, version.settings, f"dataset {version.name}", f"run {tag}")
     chosen = run.checkpoint(checkpoint)
-    converter = Converter.of(run, chosen, device)
+    converter = Converter.of(run, chosen, device, vocoder)
 
     pairs = version.split(SPLIT)
     left_out = _unknown_directions(converter, pairs)
@@ -85,7 +84,7 @@ def evaluate(
     scored = [pair for pair in pairs if pair.id not in left_out]
     _check_any(version, pairs, scored, left_out)
 
-    name = f"{version.name}-{chosen.folder.name}"
+    name = f"{version.name}-{chosen.folder.name}-{converter.vocoder.name}"
     sounds = run.folder / "samples" / SPLIT / name
     tasks = list(_tasks(version, scored, converter, sounds))
     utterances = []
@@ -182,8 +181,8 @@ class _Task:
     pair: str
     source: Original
     target: Original
-    converted_mel: Float32  # (T', bands)
-    target_mel: Float32  # (T, bands)
+    converted: Speech
+    target_frames: Speech  # of the target's own recording
     vocoder: Vocoder
     rate: int  # Hz, of the vocoder's samples
     sound: Path  # where the converted utterance goes
@@ -195,14 +194,15 @@ def _tasks(
     recordings = {recording.id: recording for recording in version.recordings}
     for pair in pairs:
         source, target = pair.source, pair.target
+        given = (version.features(source), source.silences)
+        (made,) = converter.made([given], source.speaker, target.speaker)
+        own = version.features(target)
         yield _Task(
             pair=pair.id,
             source=original(version, recordings[source.recording], source),
             target=original(version, recordings[target.recording], target),
-            converted_mel=converter.mel(
-                version.features(source), source.speaker, target.speaker, source.silences
-            ),
-            target_mel=version.features(target).mel,
+            converted=made.speech,
+            target_frames=Speech(mel=own.mel, f0=own.f0),
             vocoder=converter.vocoder,
             rate=version.settings.audio.rate,
             sound=sounds / f"{source.speaker}-{target.speaker}-{pair.sentence}.wav",
@@ -219,12 +219,12 @@ def _measured(tasks: Sequence[_Task], jobs: int) -> Iterator[Utterance]:
 
 def _measure(task: _Task) -> Utterance:
     """Turn mels into sound and measure all columns; writes the converted utterance."""
-    converted = task.vocoder(task.converted_mel)
+    converted = task.vocoder(task.converted)
     write_wav(task.sound, converted, task.rate)
     sounds: dict[str, tuple[npt.NDArray[Any], int]] = {
         "unconverted": task.source.read(),
         "converted": (converted, task.rate),
-        "copy_synthesis": (task.vocoder(task.target_mel), task.rate),
+        "copy_synthesis": (task.vocoder(task.target_frames), task.rate),
     }
     reference = analyse(*task.target.read())
     distances = {}

@@ -70,12 +70,16 @@ class Example:
 
 
 def examples(
-    runs: Sequence[tuple[Run, str]], count: int, seed: int = 0, device: str = "auto"
+    runs: Sequence[tuple[Run, str]],
+    count: int,
+    seed: int = 0,
+    device: str = "auto",
+    vocoder: str | None = None,
 ) -> Iterator[Example | str]:
     """Convert `count` utterances with each of (run, checkpoint); a text says why there are fewer.
 
     They are those of the first run's dataset that no run was trained on, drawn by a hash of their
-    names and `seed`: the same ones every time.
+    names and `seed`: the same ones every time. `vocoder` None: each run's own.
     """
     if not count:
         return
@@ -85,7 +89,7 @@ def examples(
     except CorpuskitError as error:
         yield f"no utterances: {error}"
         return
-    converters, problems = _converters(runs, version, device)
+    converters, problems = _converters(runs, version, device, vocoder)
     yield from problems
     pairs = _chosen(version, [run for run, _ in runs if run.tag in converters], count, seed)
     if not pairs:
@@ -95,7 +99,7 @@ def examples(
 
 
 def _converters(
-    runs: Sequence[tuple[Run, str]], version: Version, device: str
+    runs: Sequence[tuple[Run, str]], version: Version, device: str, vocoder: str | None
 ) -> tuple[dict[str, tuple[Converter, str]], list[str]]:
     """Load each run's checkpoint; say which cannot be heard on these utterances."""
     found, problems = {}, []
@@ -104,7 +108,7 @@ def _converters(
             place = run.checkpoint(which)
             if run.settings.features != version.settings.features:
                 raise CorpuskitError("it was trained on other features than these utterances'")
-            found[run.tag] = (Converter.of(run, place, device), place.folder.name)
+            found[run.tag] = (Converter.of(run, place, device, vocoder), place.folder.name)
         except CorpuskitError as error:
             problems.append(f"run {run.tag} converts nothing here: {error}")
     return found, problems
@@ -170,7 +174,7 @@ def _conversion(
     source, target = pair.source, pair.target
     given = (version.features(source), tuple(source.silences))
     (made,) = converter.made([given], source.speaker, target.speaker)
-    samples = converter.vocoder(made.mel)
+    samples = converter.vocoder(made.speech)
     settings = version.settings
     rate, frame = settings.audio.rate, settings.features.hop_length / settings.audio.rate
     search = for_voice(settings.features, converter.f0_ranges.get(target.speaker))

@@ -17,19 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from corpuskit.audio import EXTENSIONS, write_wav
 from corpuskit.errors import BadSetting, CorpuskitError
 from trainer.convert import Converted, Converter, Measured
 
 if TYPE_CHECKING:
     from trainer.prosody import Draw
+    from trainer.vocoders.speech import Speech
 
 __all__ = ["batches_of", "convert_all", "outcomes", "written"]
 
-Float32 = npt.NDArray[np.float32]
 Outcome = Converted | CorpuskitError
 Written = tuple[Path, Outcome]
 CHUNK = 64  # recordings held at a time
@@ -134,37 +131,37 @@ def _chunk(
             return error
         return _Ready(path=path, measured=ready, seconds=time.perf_counter() - began)
 
-    def sounding(made: tuple[Path, Float32, float]) -> Outcome:
-        path, mel, seconds = made
+    def sounding(made: tuple[Path, Speech, float]) -> Outcome:
+        path, speech, seconds = made
         try:
-            heard = converter.sounding(str(path), mel, between, time.perf_counter())
+            heard = converter.sounding(str(path), speech, between, time.perf_counter())
         except CorpuskitError as error:
             return error
         return replace(heard, took=heard.took + seconds)
 
     found = dict(enumerate(threads.map(measured, recordings)))
     ready = {k: each for k, each in found.items() if isinstance(each, _Ready)}
-    mels = _mels(converter, ready, between, draw)
-    heard = dict(zip(mels, threads.map(sounding, mels.values()), strict=True))
+    made = _made(converter, ready, between, draw)
+    heard = dict(zip(made, threads.map(sounding, made.values()), strict=True))
     for position, path in enumerate(recordings):
         failed = found[position]
         yield path, failed if isinstance(failed, CorpuskitError) else heard[position]
 
 
-def _mels(
+def _made(
     converter: Converter, ready: dict[int, _Ready], between: tuple[str, str], draw: Draw | None
-) -> dict[int, tuple[Path, Float32, float]]:
-    """Return path, mel and seconds so far of each recording, by its position."""
-    mels = {}
+) -> dict[int, tuple[Path, Speech, float]]:
+    """Return path, frames and seconds so far of each recording, by its position."""
+    found = {}
     keys = list(ready)
     for batch in batches_of([len(ready[key]) for key in keys]):
         began = time.perf_counter()
         chosen = [ready[keys[position]] for position in batch]
-        made = converter.mels([each.measured for each in chosen], *between, draw)
+        made = converter.made([each.measured for each in chosen], *between, draw)
         share = (time.perf_counter() - began) / len(batch)
-        for position, each, mel in zip(batch, chosen, made, strict=True):
-            mels[keys[position]] = (each.path, mel, each.seconds + share)
-    return mels
+        for position, each, one in zip(batch, chosen, made, strict=True):
+            found[keys[position]] = (each.path, one.speech, each.seconds + share)
+    return found
 
 
 def batches_of(lengths: Sequence[int]) -> list[list[int]]:

@@ -20,6 +20,7 @@ from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_mo
 from trainer.data import Splits, check_fit, load_splits
 from trainer.device import pick, pick_compile, pick_precision
 from trainer.near import Wanted
+from trainer.vocoders.choice import choose
 
 if TYPE_CHECKING:
     import torch
@@ -102,6 +103,7 @@ def plan(request: Request, *, check_rate: bool = True) -> Plan:
         _check_rate(config.optim)
     _check_freeze(config.train.freeze, ancestor)
     check_fit(config.model, version.name, version.settings)
+    choose(config.train.vocoder, version.settings.features, version.settings.audio.rate)
     statistics, part = _statistics(config.train.statistics, version, ancestor)
     leaks = _leaks(version, ancestor)
     left_out = () if request.keep_leaks else leaks.pairs

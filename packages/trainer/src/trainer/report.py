@@ -70,8 +70,9 @@ def report(workspace: Path, tags: Sequence[str]) -> Report:
 
 
 def _newest(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Keep the last evaluation of each dataset and checkpoint."""
-    return list({(each["dataset"], each["checkpoint"]): each for each in found}.values())
+    """Keep the last evaluation of each dataset, checkpoint and vocoder."""
+    keys = ("dataset", "checkpoint", "vocoder")
+    return list({tuple(each[key] for key in keys): each for each in found}.values())
 
 
 def _commands(tag: str, run: Run) -> tuple[str, ...]:

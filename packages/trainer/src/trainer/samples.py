@@ -59,12 +59,13 @@ def convert(converter: Converter, version: Version, pairs: Sequence[Pair]) -> It
     """
     for pair in pairs:
         source, target = pair.source.speaker, pair.target.speaker
-        mel = converter.mel(version.features(pair.source), source, target, pair.source.silences)
+        given = (version.features(pair.source), pair.source.silences)
+        (made,) = converter.made([given], source, target)
         yield Sample(
             name=f"{pair.sentence}.{source}-{target}",
-            mel=mel,
+            mel=made.mel,
             target=version.features(pair.target).mel,
-            samples=converter.vocoder(mel),
+            samples=converter.vocoder(made.speech),
             rate=version.settings.audio.rate,
         )
 

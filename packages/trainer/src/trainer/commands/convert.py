@@ -19,7 +19,7 @@ from corpuskit.console import (
     workspace_of,
 )
 from corpuskit.errors import CorpuskitError
-from trainer.commands.options import DeviceOption, PlaceArgument, place_of
+from trainer.commands.options import DeviceOption, PlaceArgument, VocoderOption, place_of
 
 __all__ = ["convert"]
 
@@ -70,6 +70,7 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    vocoder: VocoderOption = None,
     device: DeviceOption = "auto",
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
@@ -82,7 +83,9 @@ def convert(
 
     tag, checkpoint = place_of(place)
     wanted = outcomes(recordings, out)
-    converter = Converter.open(workspace_of(workspace), tag, checkpoint=checkpoint, device=device)
+    converter = Converter.open(
+        workspace_of(workspace), tag, checkpoint=checkpoint, device=device, vocoder=vocoder
+    )
     draw = Draw(temperature=temperature, seed=seed)
     began = time.perf_counter()
     made = convert_all(converter, list(wanted), target, source, draw, jobs or os.cpu_count() or 1)

@@ -18,7 +18,7 @@ from corpuskit.console import (
     say,
     workspace_of,
 )
-from trainer.commands.options import DeviceOption, PlaceArgument, place_of
+from trainer.commands.options import DeviceOption, PlaceArgument, VocoderOption, place_of
 
 if TYPE_CHECKING:
     from trainer.scores import Evaluation
@@ -49,6 +49,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Processes that measure [default: all cores]", show_default=False),
     ] = None,
+    vocoder: VocoderOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
@@ -65,6 +66,7 @@ def evaluate(
         spk=spk,
         checkpoint=checkpoint,
         device=device,
+        vocoder=vocoder,
         keep_leaks=keep_leaks,
         jobs=jobs or os.cpu_count() or 1,
     )

@@ -19,6 +19,7 @@ __all__ = [
     "SettingsOption",
     "SpkOption",
     "TagArgument",
+    "VocoderOption",
     "place_of",
 ]
 
@@ -79,6 +80,14 @@ KeepLeaksOption = Annotated[
     typer.Option(
         "--keep-leaks",
         help="Score dev pairs too whose sentence the parent was trained on in the same voice",
+    ),
+]
+VocoderOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What makes sound: world or griffinlim [default: the run's train.vocoder]",
+        show_default=False,
     ),
 ]
 TagArgument = Annotated[str, typer.Argument(metavar="TAG", help="Tag of a run, e.g. N2C_28")]

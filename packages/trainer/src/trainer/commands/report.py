@@ -15,7 +15,7 @@ from corpuskit.console import (
     warn,
     workspace_of,
 )
-from trainer.commands.options import DeviceOption
+from trainer.commands.options import DeviceOption, VocoderOption
 
 __all__ = ["report"]
 
@@ -30,6 +30,7 @@ def report(
     checkpoint: Annotated[
         str, typer.Option(metavar="EPOCH", help="What is heard: best, last or an epoch")
     ] = "best",
+    vocoder: VocoderOption = None,
     device: DeviceOption = "auto",
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
@@ -39,7 +40,7 @@ def report(
     from trainer.report import report as gathered
     from trainer.wording.report import reported
 
-    found = gathered(workspace_of(workspace), tags)
+    found = gathered(workspace_of(workspace), list(dict.fromkeys(tags)))
     if html is None:
         print_lines(reported(found))
         return
@@ -48,7 +49,7 @@ def report(
 
     runs = [(subject.run, checkpoint) for subject in found.subjects]
     shown, problems = [], []
-    for each in examples(runs, utterances, seed, device):
+    for each in examples(runs, utterances, seed, device, vocoder):
         if isinstance(each, Example):
             shown.append(each)
         else:

@@ -318,5 +318,5 @@ def converted(done: Sequence[tuple[Path, Converted]], out: Path, took: float) ->
     many = f"{counted(len(done), 'recording')} in {out}" if len(done) > 1 else str(done[0][0])
     return (
         f"Converted {first.source} -> {first.target}: {many}, {seconds:.2f} s of speech "
-        f"in {took:.2f} s ({seconds / max(took, 1e-9):.1f}x real time)."
+        f"in {took:.2f} s ({seconds / max(took, 1e-9):.1f}x real time), vocoder {first.vocoder}."
     )

@@ -1,43 +1,31 @@
-"""From a log-mel back to samples.
+"""Griffin-Lim: samples whose spectrogram is nearly the mel's, phases found by turns.
 
-A vocoder is anything with a name that turns a (T, bands) natural-log mel into
-(T - 1) * hop samples. Griffin-Lim is built in: it needs no training and shows what a
-model's mel holds, and no more.
+It needs no training and no F0, and shows what a model's mel holds, and no more.
 
-    >>> samples = GriffinLim(FeatureConfig(), 22050)(mel)
+    >>> samples = GriffinLim(FeatureConfig(), 22050)(Speech(mel=mel, f0=f0))
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from corpuskit.config import FeatureConfig
 from corpuskit.features import mel_filterbank
+from trainer.vocoders.speech import Float32, Speech, within_full_scale
 
-__all__ = ["GriffinLim", "Vocoder", "linear_magnitude"]
+__all__ = ["GriffinLim", "Transform", "linear_magnitude"]
 
-Float32 = npt.NDArray[np.float32]
 Complex64 = npt.NDArray[np.complex64]
 
 ITERATIONS = (
-    48  # the spectral error still falls by 0.9 dB from 32, by 0.1 dB to 60: docs/metrics.md
+    48  # the spectral error still falls by 0.9 dB from 32, by 0.1 dB to 60: docs/vocoders.md
 )
 UPDATES = 20  # of the mel inverse; leaves 0.03 % of the mel unexplained
 _TINY = np.float32(1e-12)
-
-
-class Vocoder(Protocol):
-    """What turns a mel into sound."""
-
-    name: str  # stands beside every figure measured on its sound
-
-    def __call__(self, mel: npt.NDArray[Any]) -> Float32:
-        """Turn a (T, bands) natural-log mel into ((T - 1) * hop,) samples, full scale 1.0."""
-        ...
 
 
 class GriffinLim:
@@ -63,16 +51,16 @@ class GriffinLim:
         self._momentum = np.float32(momentum)
         self._seed = seed
 
-    def __call__(self, mel: npt.NDArray[Any]) -> Float32:
-        """Turn a (T, bands) natural-log mel into ((T - 1) * hop,) samples, at most 1.0 loud."""
-        if len(mel) < 2:
+    def __call__(self, speech: Speech) -> Float32:
+        """Turn T frames into ((T - 1) * hop,) samples, at most 1.0 loud; F0 is not looked at."""
+        if len(speech) < 2:
             return np.zeros(0, dtype=np.float32)
-        magnitude = linear_magnitude(mel, self._rate, self._settings)
-        return _within_full_scale(self._samples(magnitude))
+        magnitude = linear_magnitude(speech.mel, self._rate, self._settings)
+        return within_full_scale(self._samples(magnitude))
 
     def _samples(self, magnitude: Float32) -> Float32:
         """Find samples whose STFT has nearly this (T, bins) magnitude."""
-        transform = _Transform(self._settings, len(magnitude))
+        transform = Transform(self._settings, len(magnitude))
         angles = np.random.default_rng(self._seed).random(magnitude.shape, dtype=np.float32)
         spectrum = magnitude * np.exp(2j * np.pi * angles).astype(np.complex64)
         before: Complex64 | None = None
@@ -84,12 +72,6 @@ class GriffinLim:
             before = consistent
             spectrum = ahead * (magnitude / (np.abs(ahead) + _TINY))
         return transform.inside(transform.synthesise(spectrum))
-
-
-def _within_full_scale(samples: Float32) -> Float32:
-    """Turn down what would clip; everything else keeps its level."""
-    peak = np.abs(samples).max(initial=0.0)
-    return samples / peak if peak > 1.0 else samples
 
 
 def linear_magnitude(
@@ -126,7 +108,7 @@ def _bank(rate: int, settings: FeatureConfig) -> tuple[Any, Any]:
     return csr_array(bank), csr_array(spread.T)
 
 
-class _Transform:
+class Transform:
     """STFT and its least-squares inverse over T frames, on the padded signal.
 
     Frame k covers n_fft samples from k * hop; `inside` cuts off the n_fft / 2 on either
@@ -140,6 +122,11 @@ class _Transform:
         self._window = np.pad(window, (margin // 2, margin - margin // 2)).astype(np.float32)
         squares = np.broadcast_to(self._window**2, (frames, self._n_fft))
         self._weight: Float32 = np.reciprocal(np.maximum(self._overlap(squares), np.float32(1e-3)))
+
+    def padded(self, samples: Float32) -> Float32:
+        """Pad ((T - 1) * hop,) samples as the frames at both ends see them."""
+        reflected = "reflect" if len(samples) > self._n_fft // 2 else "symmetric"
+        return np.pad(samples, self._n_fft // 2, mode=reflected)  # type: ignore[call-overload, no-any-return]
 
     def analyse(self, samples: Float32) -> Complex64:
         """Return the (T, bins) STFT of the padded signal."""

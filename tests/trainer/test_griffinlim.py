@@ -15,7 +15,8 @@ from corpuskit.config import FeatureConfig
 from corpuskit.features import extract, mel_filterbank
 from synthetic import FULL_SCALE, Voice, sentence, speak
 from trainer.metrics import analyse, compare
-from trainer.vocoder import GriffinLim, linear_magnitude
+from trainer.vocoders.griffinlim import GriffinLim, linear_magnitude
+from trainer.vocoders.speech import Speech
 
 RATE = 22050
 SETTINGS = FeatureConfig()
@@ -23,6 +24,10 @@ SETTINGS = FeatureConfig()
 
 def mel_of(samples: np.ndarray, features: FeatureConfig = SETTINGS) -> np.ndarray:
     return extract(samples, RATE, features).mel
+
+
+def spoken(mel: np.ndarray) -> Speech:
+    return Speech(mel=mel, f0=np.zeros(len(mel), dtype=np.float32))
 
 
 def voice(seed: int = 1) -> np.ndarray:
@@ -72,7 +77,7 @@ def test_the_linear_spectrum_is_nearer_to_the_truth_than_a_clipped_pseudo_invers
 
 @pytest.mark.parametrize("hertz", [220.0, 1000.0, 4000.0])
 def test_a_tone_keeps_its_frequency_and_level(hertz: float) -> None:
-    samples = GriffinLim(SETTINGS, RATE)(mel_of(tone(hertz)))
+    samples = GriffinLim(SETTINGS, RATE)(spoken(mel_of(tone(hertz))))
 
     middle = samples[4096:-4096]
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
@@ -83,7 +88,7 @@ def test_a_tone_keeps_its_frequency_and_level(hertz: float) -> None:
 
 
 def test_length_and_type_follow_the_mel() -> None:
-    samples = GriffinLim(SETTINGS, RATE, iterations=2)(mel_of(voice())[:21])
+    samples = GriffinLim(SETTINGS, RATE, iterations=2)(spoken(mel_of(voice())[:21]))
 
     assert samples.shape == (20 * 256,)
     assert samples.dtype == np.float32
@@ -91,19 +96,19 @@ def test_length_and_type_follow_the_mel() -> None:
 
 @pytest.mark.parametrize("frames", [0, 1])
 def test_too_few_frames_for_a_sample_give_none(frames: int) -> None:
-    assert len(GriffinLim(SETTINGS, RATE)(np.zeros((frames, 80), dtype=np.float32))) == 0
+    assert len(GriffinLim(SETTINGS, RATE)(spoken(np.zeros((frames, 80), dtype=np.float32)))) == 0
 
 
 def test_silence_stays_digitally_silent() -> None:
     mel = np.full((30, 80), np.log(SETTINGS.mel_floor), dtype=np.float32)
 
-    assert not GriffinLim(SETTINGS, RATE)(mel).any()
+    assert not GriffinLim(SETTINGS, RATE)(spoken(mel)).any()
 
 
 def test_a_silent_gap_stays_quiet_between_loud_parts() -> None:
     gap = np.concatenate((tone(500), np.zeros(RATE // 2), tone(700)))
 
-    samples = GriffinLim(SETTINGS, RATE)(mel_of(gap))
+    samples = GriffinLim(SETTINGS, RATE)(spoken(mel_of(gap)))
 
     inside = samples[RATE + 2048 : RATE + RATE // 2 - 2048]
     assert np.abs(inside).max() < 1e-4
@@ -112,13 +117,15 @@ def test_a_silent_gap_stays_quiet_between_loud_parts() -> None:
 def test_the_same_mel_gives_the_same_samples() -> None:
     mel = mel_of(voice())
 
-    assert np.array_equal(GriffinLim(SETTINGS, RATE)(mel), GriffinLim(SETTINGS, RATE)(mel))
+    assert np.array_equal(
+        GriffinLim(SETTINGS, RATE)(spoken(mel)), GriffinLim(SETTINGS, RATE)(spoken(mel))
+    )
 
 
 def test_another_seed_gives_another_waveform_of_the_same_mel() -> None:
     mel = mel_of(voice())
 
-    one, other = (GriffinLim(SETTINGS, RATE, seed=seed)(mel) for seed in (0, 1))
+    one, other = (GriffinLim(SETTINGS, RATE, seed=seed)(spoken(mel)) for seed in (0, 1))
 
     assert not np.array_equal(one, other)
     assert compare(analyse(one, RATE), analyse(other, RATE)).mcd < 2.5
@@ -129,7 +136,7 @@ def test_another_seed_gives_another_waveform_of_the_same_mel() -> None:
 def test_nothing_clips(gain: float) -> None:
     mel = mel_of(voice()) + np.float32(np.log(gain))
 
-    assert np.abs(GriffinLim(SETTINGS, RATE, iterations=2)(mel)).max() <= 1.0
+    assert np.abs(GriffinLim(SETTINGS, RATE, iterations=2)(spoken(mel))).max() <= 1.0
 
 
 @pytest.mark.parametrize(
@@ -144,7 +151,7 @@ def test_nothing_clips(gain: float) -> None:
 def test_other_frame_settings_fit_too(features: FeatureConfig) -> None:
     samples = voice()
 
-    copy = GriffinLim(features, RATE)(mel_of(samples, features))
+    copy = GriffinLim(features, RATE)(spoken(mel_of(samples, features)))
 
     assert len(copy) == len(samples) // features.hop_length * features.hop_length
     assert compare(analyse(copy, RATE), analyse(samples, RATE)).mcd < 4.5
@@ -155,7 +162,7 @@ def test_more_iterations_come_nearer_to_the_spectrum() -> None:
     wanted = linear_magnitude(mel, RATE, SETTINGS)
 
     errors = [
-        np.linalg.norm(magnitude_of(GriffinLim(SETTINGS, RATE, iterations=n)(mel)) - wanted)
+        np.linalg.norm(magnitude_of(GriffinLim(SETTINGS, RATE, iterations=n)(spoken(mel))) - wanted)
         for n in (2, 10, 50)
     ]
 
@@ -175,7 +182,7 @@ def test_real_speech_survives(arctic: Path, speaker: str) -> None:
     sound = decode(arctic / speaker / "arctic_a0026.wav")
     mel = mel_of(resample(sound.samples, sound.rate, RATE))
 
-    copy = GriffinLim(SETTINGS, RATE)(mel)
+    copy = GriffinLim(SETTINGS, RATE)(spoken(mel))
 
     distances = compare(analyse(copy, RATE), analyse(sound.samples, sound.rate))
     assert distances.mcd < 3.5  # measured over ten sentences: 3.17 dB
