@@ -180,7 +180,7 @@ class TrainConfig:
     save_every: int = 10  # epochs between kept checkpoints; last and best are always kept
     statistics: Literal["auto", "parent", "own"] = "auto"  # auto: the parent's when fine-tuning
     samples: int = 2  # dev pairs drawn (and heard) at every kept checkpoint
-    vocoder: str = "world"  # what makes sound of samples and conversions: world, griffinlim
+    vocoder: str = "world"  # what makes sound: world, griffinlim, hifigan:PATH
     patience: int = 0  # epochs without a lower best_by before training ends; 0 = all epochs
 
     def __post_init__(self) -> None:

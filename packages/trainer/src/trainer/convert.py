@@ -154,7 +154,10 @@ class Converter:
             normaliser=Normaliser(run.statistics, settings.features.energy_gate),
             speakers=run.speakers,
             vocoder=choose(
-                vocoder or run.config.train.vocoder, settings.features, settings.audio.rate
+                vocoder or run.config.train.vocoder,
+                settings.features,
+                settings.audio.rate,
+                place.type,
             ),
             label=f"run {run.tag}",
             f0_ranges=run.f0_ranges,

@@ -3,6 +3,7 @@
     corpuskit.errors.CorpuskitError    every error both packages raise on purpose
       BadData                          pairs nothing can be learnt from
       BadRun                           a run or checkpoint that is damaged, or not ours
+      BadVocoder                       a vocoder's weights that cannot be used
       Diverged                         a loss or gradient that is no longer a number
       LostProcess                      a process of several that train together is gone
       SameRun (a Refused)              a training that exists already, by name
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from corpuskit.errors import CorpuskitError, Refused
 
-__all__ = ["BadData", "BadRun", "Diverged", "LostProcess", "SameRun"]
+__all__ = ["BadData", "BadRun", "BadVocoder", "Diverged", "LostProcess", "SameRun"]
 
 
 class BadData(CorpuskitError):
@@ -24,6 +25,10 @@ class BadData(CorpuskitError):
 
 class BadRun(CorpuskitError):
     """A run folder or checkpoint that is damaged or was not written by this package."""
+
+
+class BadVocoder(CorpuskitError):
+    """A vocoder's weights that are damaged, incomplete or not of the kind they should be."""
 
 
 class Diverged(CorpuskitError):

@@ -86,7 +86,8 @@ VocoderOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What makes sound: world or griffinlim [default: the run's train.vocoder]",
+        help="What makes sound: world, griffinlim or hifigan:PATH "
+        "[default: the run's train.vocoder]",
         show_default=False,
     ),
 ]
