@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Line:
     created: str  # UTC; empty where unknown
     remarks: tuple[Remark, ...]
     origin: str = ""  # the trial it was promoted from, N2C_11#3
+    listening: Mapping[str, Any] = field(default_factory=dict)  # listening tests, by name
     told: str = ""  # the last thing known of it in words, where nobody noted anything
 
     @property
@@ -76,6 +77,7 @@ class Line:
             created=record.created,
             remarks=record.remarks,
             origin=record.origin,
+            listening=record.listening,
         )
 
     @classmethod

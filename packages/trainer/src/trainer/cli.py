@@ -24,6 +24,7 @@ from trainer.commands.convert import convert
 from trainer.commands.diff import diff
 from trainer.commands.evaluate import evaluate
 from trainer.commands.list_ import list_
+from trainer.commands.listen import listen
 from trainer.commands.lr import lr
 from trainer.commands.memo import memo
 from trainer.commands.note import note
@@ -73,6 +74,7 @@ app.command()(diff)
 app.command()(lr)
 app.command()(report)
 app.command()(evaluate)
+app.command()(listen)
 app.command()(convert)
 
 

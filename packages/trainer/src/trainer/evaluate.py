@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from corpuskit.versions import Pair, Version
     from trainer.convert import Converter
 
-__all__ = ["evaluate"]
+__all__ = ["check_same_frames", "evaluate"]
 
 SPLIT = "eval"
 
@@ -73,7 +73,7 @@ def evaluate(
 
     run = open_run(workspace, tag)
     version = open_version(workspace, spk or run.record.dataset.name)
-    _check_same_frames(run.settings, version.settings, f"dataset {version.name}", f"run {tag}")
+    check_same_frames(run.settings, version.settings, f"dataset {version.name}", f"run {tag}")
     chosen = run.checkpoint(checkpoint)
     converter = Converter.of(run, chosen, device, vocoder)
 
@@ -117,8 +117,14 @@ def evaluate(
 # ------------------------------------------------------------- what is scored
 
 
-def _check_same_frames(ours: DatasetConfig, theirs: DatasetConfig, name: str, label: str) -> None:
-    """Make sure that a frame of the dataset is what a frame is to the run."""
+def check_same_frames(ours: DatasetConfig, theirs: DatasetConfig, name: str, label: str) -> None:
+    """Make sure that a frame of the dataset is what a frame is to the run.
+
+    Raises
+    ------
+    BadSetting
+        It is not; the setting is named.
+    """
 
     def frames(settings: DatasetConfig) -> dict[str, Any]:
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ import numpy.typing as npt
 from corpuskit.errors import CorpuskitError
 from corpuskit.features import extract, for_voice
 from corpuskit.versions import Pair, Version, open_version
-from trainer import lineage
 from trainer.convert import Converter
+from trainer.heldout import drawn, held_out
 from trainer.originals import original
 from trainer.runs import Run
 
@@ -116,23 +115,10 @@ def _converters(
 
 def _chosen(version: Version, runs: Sequence[Run], count: int, seed: int) -> list[Pair]:
     for split in SPLITS:
-        pairs = version.split(split)
-        for run in runs:
-            leaks = lineage.find_leaks(lineage.read_heard(run.folder), pairs)
-            pairs = lineage.without(pairs, leaks.pairs)
-            pairs = tuple(each for each in pairs if _known(each, run))
+        pairs, _ = held_out(version, runs, split)
         if pairs:
-            drawn = sorted(pairs, key=lambda pair: _hash(pair.id, seed))[:count]
-            return sorted(drawn, key=lambda pair: pair.id)
+            return sorted(drawn(pairs, seed)[:count], key=lambda pair: pair.id)
     return []
-
-
-def _known(pair: Pair, run: Run) -> bool:
-    return {pair.source.speaker, pair.target.speaker} <= set(run.speakers)
-
-
-def _hash(name: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()
 
 
 def _example(

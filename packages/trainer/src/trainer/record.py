@@ -104,6 +104,7 @@ class Record:
     best_losses: Mapping[str, float] = field(default_factory=dict)  # dev, at the best epoch
     seconds: float = 0.0  # spent training, all sessions
     results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
+    listening: Mapping[str, Any] = field(default_factory=dict)  # of `listen --score`, by name
     remarks: tuple[Remark, ...] = ()  # in the order in which they were written
     schema: int = SCHEMA
 

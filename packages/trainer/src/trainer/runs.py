@@ -75,6 +75,7 @@ __all__ = [
     "Run",
     "Session",
     "StatisticsPart",
+    "add_listening",
     "add_remark",
     "add_result",
     "check_free",
@@ -351,6 +352,13 @@ def add_result(workspace: Path, tag: str, name: str, result: Mapping[str, Any]) 
     with registry(workspace):
         run = open_run(workspace, tag)
         return _write(run, results={**run.record.results, name: dict(result)})
+
+
+def add_listening(workspace: Path, tag: str, name: str, result: Mapping[str, Any]) -> Run:
+    """Keep what a listening test showed in the record under `name`."""
+    with registry(workspace):
+        run = open_run(workspace, tag)
+        return _write(run, listening={**run.record.listening, name: dict(result)})
 
 
 def add_remark(workspace: Path, tag: str, text: str, verdict: str = "") -> None:

@@ -1,7 +1,7 @@
 """One page: title, lead, navigation, sections; style and script inside, nothing outside.
 
-The page's own security policy forbids every fetch, and lets only the script run whose
-digest it names: a name that escaped its escaping would still do nothing.
+The page's own security policy forbids every fetch, and lets only the scripts run whose
+digests it names: a name that escaped its escaping would still do nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Page:
     sections: Sequence[Section]
     footer: str = ""
     language: str = "en"
+    style: str = ""  # CSS of its own, after that of every page
+    script: str = ""  # of its own, after that of every page
 
 
 def render(page: Page) -> str:
@@ -49,10 +51,10 @@ def render(page: Page) -> str:
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy()),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(page)),
         element("meta", name="color-scheme", content="light dark"),
         element("title", page.title),
-        element("style", Html(_style())),
+        element("style", Html(_style() + page.style)),
     )
     body = element(
         "body",
@@ -64,7 +66,7 @@ def render(page: Page) -> str:
             id="content",
         ),
         element("footer", page.footer) if page.footer else "",
-        element("script", Html(_script())),
+        *(element("script", Html(script)) for script in _scripts(page)),
     )
     return "<!doctype html>\n" + element("html", head, "\n", body, lang=page.language) + "\n"
 
@@ -126,9 +128,14 @@ def _resource(name: str) -> str:
     return files("corpuskit.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy() -> str:
-    digest = base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()
+def _scripts(page: Page) -> list[str]:
+    return [script for script in (_script(), page.script) if script]
+
+
+def _policy(page: Page) -> str:
+    digests = (hashlib.sha256(script.encode()).digest() for script in _scripts(page))
+    allowed = " ".join(f"'sha256-{base64.b64encode(each).decode()}'" for each in digests)
     return (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; "
         "media-src data:; img-src data:; base-uri 'none'; form-action 'none'"
     )

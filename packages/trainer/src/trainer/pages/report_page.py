@@ -15,6 +15,7 @@ from trainer.course import course_of
 from trainer.examples import Example
 from trainer.pages.charts import loss_charts, rate_chart
 from trainer.pages.comparison import causes, leading, results
+from trainer.pages.listening_results import listening_results
 from trainer.pages.utterances import utterances
 from trainer.report import Report, Subject
 from trainer.wording.report import METRICS, figure_cell, sentence
@@ -37,6 +38,10 @@ def report_page(found: Report, examples: Sequence[Example], problems: Sequence[s
     if found.comparisons:
         sections.append(Section(title="Side by side", body=_comparisons(found)))
     sections.append(Section(title="Metrics", body=joined(*map(_metrics, subjects))))
+    judged = [each for each in subjects if each.run.record.listening]
+    if judged:
+        tests = (listening_results(each.name, each.run.record.listening) for each in judged)
+        sections.append(Section(title="Listening tests", body=joined(*tests)))
     heard = [notice("warning", text) for text in problems]
     if examples or heard:
         body = joined(*heard, utterances(examples))

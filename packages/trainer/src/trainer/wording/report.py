@@ -8,6 +8,7 @@ from typing import Any
 from corpuskit.tables import counted, table
 from trainer.report import Report, Subject
 from trainer.wording.diff import compared
+from trainer.wording.listening import listened
 
 __all__ = ["METRICS", "figure_cell", "reported", "sentence"]
 
@@ -63,6 +64,7 @@ def reported(found: Report) -> Iterator[str]:
     for subject in found.subjects:
         yield _short(subject)
         yield from _figures(subject)
+        yield from listened(subject.run.record.listening)
         yield from (f"  {command}" for command in subject.commands)
     for comparison in found.comparisons:
         yield from compared(comparison)

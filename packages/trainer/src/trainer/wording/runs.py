@@ -12,6 +12,7 @@ from trainer.descent import Verdict
 from trainer.history import Past
 from trainer.remarks import Remark
 from trainer.runs import Run
+from trainer.wording.listening import heard, listened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +118,7 @@ def closing(run: Run, ended: Ended, speech: float) -> str:
 LOSSES = ("postnet", "pitch", "energy", "duration")  # dev, at the best epoch
 HEADER = (
     *("run", "dataset", "parent", "model", "batch", "status", "epochs", "best"),
-    *(*LOSSES, "50 epochs", "verdict", "note"),
+    *(*LOSSES, "50 epochs", "heard", "verdict", "note"),
 )
 NOTE = 40  # characters of a note in a table
 
@@ -140,6 +141,7 @@ def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
         _best(line),
         *(_loss(line.best_losses.get(name)) for name in LOSSES),
         "-" if line.seconds_of_50 is None else length(line.seconds_of_50),
+        heard(line.listening),
         _verdict(verdict),
         _short(line.remarks[-1].text if line.remarks else line.told),
     ]
@@ -262,6 +264,7 @@ def shown(
         yield epoch_line(row, record.epochs, best=row["epoch"] == record.best_epoch)
     for name, result in record.results.items():
         yield f"evaluated {name}: {_figures(result)}"
+    yield from listened(record.listening)
     yield from _remark_lines(record.remarks)
 
 

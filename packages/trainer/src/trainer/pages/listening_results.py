@@ -1,0 +1,56 @@
+"""What listening tests said of runs, as part of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from corpuskit.report.markup import Html, joined
+from corpuskit.report.parts import heading, table
+from trainer.wording.listening import (
+    MEANS,
+    PREFERENCE_HEADER,
+    QUESTIONS,
+    in_order,
+    mean_cell,
+    preference_cells,
+    result_name,
+)
+
+__all__ = ["listening_results"]
+
+
+def listening_results(name: str, listening: Mapping[str, Mapping[str, Any]]) -> Html:
+    """Show every test that run `name` was heard in, the newest first."""
+    return joined(*(_test(name, result) for result in reversed(in_order(listening))))
+
+
+def _test(name: str, result: Mapping[str, Any]) -> Html:
+    parts = [heading(f"Run {name}: {result_name(result)}")]
+    if result["means"]:
+        parts.append(_means(result["means"]))
+    if result["preferences"]:
+        parts.append(_preferences(result["preferences"]))
+    return joined(*parts)
+
+
+def _means(means: Mapping[str, Mapping[str, Any]]) -> Html:
+    rows = [
+        [
+            MEANS[which],
+            *(mean_cell(found[question]) for question in QUESTIONS),
+            str(found["naturalness"]["answers"]),
+        ]
+        for which, found in means.items()
+    ]
+    caption = "Scores from 1 to 5; ± is half the 95 % confidence interval over listeners"
+    return table(["", *QUESTIONS, "answers"], rows, caption=caption)
+
+
+def _preferences(found: Sequence[Mapping[str, Any]]) -> Html:
+    rows = [
+        [f"{each['run']} {each['checkpoint']} ({each['vocoder']})", *preference_cells(each)]
+        for each in found
+    ]
+    caption = "Preferred to another run: the share of what was decided, Wilson's 95 % interval"
+    return table(["to run", *PREFERENCE_HEADER], rows, caption=caption)
