@@ -129,6 +129,8 @@
   const show = (name, words) => {
     silence();
     for (const part of all(".screen")) part.hidden = part.id !== name;
+    document.querySelector(".lead").hidden = name !== "start"; // a phone has no room for it
+    byId("steps").hidden = name !== "trial";
     title.textContent = words;
     tell(keeps ? "" : "This browser keeps nothing: answer in one go, and do not reload.", !keeps);
     count();

@@ -90,7 +90,12 @@ def _body(made: Made) -> Html:
         _start(),
         _trial(),
         _end(),
-        element("p", "", id="status", class_="status", role="status", aria_live="polite"),
+        element(
+            "div",
+            element("p", "", id="status", class_="status", role="status", aria_live="polite"),
+            _steps(),
+            class_="foot",
+        ),
         element("audio", id="sound", preload="auto", aria_label="what is playing"),
         element("noscript", notice("bad", "This test needs JavaScript.")),
         element("script", _data(made), type="application/json", id="listening-test"),
@@ -177,14 +182,19 @@ def _trial() -> Html:
             id="choices",
             class_="choices",
         ),
-        element(
-            "div",
-            _button("back", "← Back"),
-            element("span", "", id="where", class_="faint"),
-            _button("next", "Next →", main=True),
-            _button("finish", "Finish", far=True),
-            class_="bar",
-        ),
+    )
+
+
+def _steps() -> Html:
+    return element(
+        "div",
+        _button("back", "← Back"),
+        element("span", "", id="where", class_="faint"),
+        _button("next", "Next →", main=True),
+        _button("finish", "Finish", far=True),
+        id="steps",
+        class_="bar",
+        hidden=True,
     )
 
 

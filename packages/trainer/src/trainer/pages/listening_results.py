@@ -37,11 +37,11 @@ def _test(name: str, result: Mapping[str, Any]) -> Html:
 def _means(means: Mapping[str, Mapping[str, Any]]) -> Html:
     rows = [
         [
-            MEANS[which],
-            *(mean_cell(found[question]) for question in QUESTIONS),
-            str(found["naturalness"]["answers"]),
+            words,
+            *(mean_cell(means[name][question]) for question in QUESTIONS),
+            str(means[name]["naturalness"]["answers"]),
         ]
-        for which, found in means.items()
+        for name, words in MEANS.items()
     ]
     caption = "Scores from 1 to 5; ± is half the 95 % confidence interval over listeners"
     return table(["", *QUESTIONS, "answers"], rows, caption=caption)

@@ -253,8 +253,8 @@ def listened(listening: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"listened to: {result_name(result)}"
         for question in QUESTIONS if result["means"] else ():
             told = ", ".join(
-                f"{MEANS[name]} {mean_cell(means[question])}"
-                for name, means in result["means"].items()
+                f"{words} {mean_cell(result['means'][name][question])}"
+                for name, words in MEANS.items()
             )
             yield f"  {question}, 1 to 5: {told}"
         for found in result["preferences"]:
