@@ -125,6 +125,23 @@ def test_only_the_pages_own_script_may_run() -> None:
     assert "connect-src" not in policy
 
 
+def test_a_script_and_a_style_of_its_own_stand_after_those_of_every_page() -> None:
+    import base64
+    import hashlib
+
+    page = check_page(
+        render(Page(title="t", lead="l", sections=[], style=".x { color: red; }", script="let x;"))
+    )
+
+    policy = page.all("meta", http_equiv="Content-Security-Policy")[0].attributes["content"]
+    scripts = [node.text for node in page.all("script")]
+    assert scripts[1:] == ["let x;"]
+    for script in scripts:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert page.all("style")[0].text.endswith("\n.x { color: red; }")
+
+
 def test_the_same_page_is_the_same_bytes(tmp_path: Path) -> None:
     write_page(tmp_path / "a.html", full_page())
     write_page(tmp_path / "b.html", full_page())

@@ -111,6 +111,17 @@ def test_an_unknown_test_is_named(tmp_path: Path, name: str) -> None:
         read_key(tmp_path, name)
 
 
+@pytest.mark.parametrize("part", ["stimuli", "subjects"])
+def test_a_key_that_does_not_fit_itself_is_damaged(tmp_path: Path, part: str) -> None:
+    key = a_test(tmp_path)
+    mapping = json.loads(key_path(tmp_path, key.test).read_text())
+    mapping[part] = type(mapping[part])()
+    key_path(tmp_path, key.test).write_text(json.dumps(mapping))
+
+    with pytest.raises(CorpuskitError, match="is damaged"):
+        read_key(tmp_path, key.test)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', "null", '{"schema": 9}'])
 def test_a_damaged_key_is_one_message(tmp_path: Path, text: str) -> None:
     key = a_test(tmp_path)

@@ -28,9 +28,9 @@ RATE = 16000
 needs_chromium = pytest.mark.skipif(pages.chromium() is None, reason="Chromium is not here")
 
 
-def made(key: Key) -> Made:
+def made(key: Key, seconds: float = 0.25) -> Made:
     """A test whose sounds are short tones, each another."""
-    time = np.arange(RATE // 4) / RATE
+    time = np.arange(round(seconds * RATE)) / RATE
     sounds = {
         name: 0.1 * np.sin(2 * np.pi * (200 + 20 * number) * time)
         for number, name in enumerate(sorted(key.stimuli))
@@ -268,6 +268,29 @@ def test_nothing_is_judged_unheard_and_nothing_saved_unsaid(
     assert (answers["answered"], answers["trials"]) == (1, 4)
     assert list(answers["chosen"].values()) == [None]
     assert answers["scores"] == {}
+    assert chromium.problems == []
+
+
+@needs_chromium
+def test_the_space_bar_plays_and_pauses(tmp_path: Path, chromium: Browser) -> None:
+    key = a_test(tmp_path, sentences=1)
+    page = write_test(tmp_path / "page", tmp_path, made(key, seconds=3.0))
+    chromium.look(1280)
+    begin(chromium, page, "eve")
+    chromium.press(" ")
+    chromium.wait("document.getElementById('sound').currentTime > 0.2")
+    chromium.press(" ")
+    chromium.wait("document.getElementById('sound').paused")
+    held = chromium.ask("document.getElementById('sound').currentTime")
+    assert chromium.ask(STATUS) == "Still to hear to the end: Reference, A, B."
+
+    chromium.press(" ")
+    chromium.wait(f"document.getElementById('sound').currentTime > {held}")
+    chromium.press("ArrowDown")
+    chromium.press(" ")  # another sound: the reference was not heard to its end
+    chromium.wait(HEARD.format(2))
+
+    assert chromium.ask(STATUS) == "Still to hear to the end: Reference, B."
     assert chromium.problems == []
 
 

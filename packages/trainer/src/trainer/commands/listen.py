@@ -98,12 +98,12 @@ def _write(request: Request, folder: Path, *, as_json: bool, quiet: bool) -> Non
     """Make a test and write its page and its key."""
     from trainer.listening.design import key_path
     from trainer.pages.listening_page import check_free, write_test
-    from trainer.wording.listening import made_as_mapping, missing_sentences, written
+    from trainer.wording.listening import heavy, made_as_mapping, missing_sentences, written
 
     check_free(folder)
     made = _made(request, quiet=quiet)
     path = write_test(folder, request.workspace, made)
-    for line in missing_sentences(made):
+    for line in (*missing_sentences(made), *heavy(path)):
         warn(line, quiet=quiet)
     key = key_path(request.workspace, made.key.test)
     if as_json:

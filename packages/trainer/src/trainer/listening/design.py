@@ -249,7 +249,7 @@ def _no_key(workspace: Path, test: str) -> UnknownName:
 
 
 def _key_of(mapping: dict[str, Any]) -> Key:
-    return Key(
+    key = Key(
         **{
             **mapping,
             "subjects": tuple(Subject(**each) for each in mapping["subjects"]),
@@ -260,3 +260,8 @@ def _key_of(mapping: dict[str, Any]) -> Key:
             },
         }
     )
+    for trial in key.trials.values():
+        for name in (trial.reference, *trial.stimuli):
+            if (key.stimuli[name].subject or 0) not in range(len(key.subjects)):
+                raise ValueError(f"{name} is of no run")
+    return key

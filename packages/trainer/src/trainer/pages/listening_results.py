@@ -7,10 +7,10 @@ from typing import Any
 
 from corpuskit.report.markup import Html, joined
 from corpuskit.report.parts import heading, table
+from trainer.listening.design import QUESTIONS
 from trainer.wording.listening import (
     MEANS,
     PREFERENCE_HEADER,
-    QUESTIONS,
     in_order,
     mean_cell,
     preference_cells,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "as_mapping",
     "heard",
+    "heavy",
     "in_order",
     "listened",
     "made_as_mapping",
@@ -30,6 +31,7 @@ __all__ = [
     "written",
 ]
 
+HEAVY = 40_000_000  # bytes; what a browser of a small phone takes in at once
 MEANS = {"run": "the run", "reference": "hidden reference", "anchor": "anchor"}
 
 
@@ -71,6 +73,12 @@ def missing_sentences(made: Made) -> Iterator[str]:
         yield f"{counted(reasons.count(reason), 'sentence')} left out for all: {reason}"
     if len(made.key.sentences) < made.asked:
         yield f"{len(made.key.sentences)} of the {made.asked} sentences asked for can be heard"
+
+
+def heavy(path: Path) -> Iterator[str]:
+    """Say when a page may be too much for a phone."""
+    if path.stat().st_size > HEAVY:
+        yield f"the page has {size(path.stat().st_size)}: for phones, ask for fewer --sentences"
 
 
 # ------------------------------------------------------------------------ a test is scored
