@@ -166,12 +166,26 @@ def test_one_run_can_be_scored_but_not_preferred(workspace: Path, runs: list[Run
 def test_preferences_alone_have_neither_hidden_reference_nor_anchor(
     workspace: Path, runs: list[Run]
 ) -> None:
-    test = made(workspace, test="preference", vocoder="griffinlim")
+    test = made(workspace, test="preference", vocoders=("griffinlim",))
 
     assert {trial.part for trial in test.key.trials.values()} == {PREFERENCE}
     assert {each.role for each in test.key.stimuli.values()} == {"reference", "run"}
     assert {each.vocoder for each in test.key.subjects} == {"griffinlim48"}
     assert test.seconds > 4 * len(test.key.trials)
+
+
+def test_one_run_can_be_heard_through_two_vocoders(workspace: Path, runs: list[Run]) -> None:
+    test = made(workspace, "N2C_1", "N2C_1", vocoders=("world", "griffinlim"), sentences=1)
+
+    assert [each.vocoder for each in test.key.subjects] == ["world", "griffinlim48"]
+    first, second = (
+        next(test.sounds[name] for name, each in test.key.stimuli.items() if each.subject == k)
+        for k in (0, 1)
+    )
+    assert len(first) == len(second)
+    assert not np.allclose(first, second, atol=0.01)
+    with pytest.raises(CorpuskitError, match="2 vocoders for 3 runs"):
+        made(workspace, "N2C_1", "N2C_2", "N2C_3", vocoders=("world", "griffinlim"))
 
 
 def test_what_cannot_be_told_apart_is_refused(workspace: Path, runs: list[Run]) -> None:
@@ -185,7 +199,7 @@ def test_what_cannot_be_told_apart_is_refused(workspace: Path, runs: list[Run]) 
     with pytest.raises(CorpuskitError, match="no run 'N2C_7'"):
         made(workspace, "N2C_1", "N2C_7")
     with pytest.raises(CorpuskitError, match="no vocoder 'wrold'"):
-        made(workspace, vocoder="wrold")
+        made(workspace, vocoders=("wrold",))
 
 
 def test_no_sentence_left_is_told_with_the_reasons(

@@ -20,7 +20,7 @@ from corpuskit.console import (
     workspace_of,
 )
 from corpuskit.errors import BadSetting
-from trainer.commands.options import DeviceOption, VocoderOption, place_of
+from trainer.commands.options import DeviceOption, place_of
 
 if TYPE_CHECKING:
     from trainer.listening.making import Made, Request
@@ -64,7 +64,16 @@ def listen(
             show_default=False,
         ),
     ] = None,
-    vocoder: VocoderOption = None,
+    vocoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vocoder",
+            metavar="NAME",
+            help="What makes sound, for all; or one for each run, in their order "
+            "[default: each run's train.vocoder]",
+            show_default=False,
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
@@ -88,7 +97,7 @@ def listen(
         seed=seed,
         spk=spk,
         test=test,
-        vocoder=vocoder,
+        vocoders=tuple(vocoder or ()),
         device=device,
     )
     _write(request, html, as_json=as_json, quiet=quiet)

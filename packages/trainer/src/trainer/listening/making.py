@@ -46,8 +46,15 @@ class Request:
     seed: int = 0
     spk: str | None = None  # dataset version; that of the first run when None
     test: str = "both"  # of PARTS
-    vocoder: str | None = None  # each run's own when None
+    vocoders: tuple[str, ...] = ()  # one for all, or one for each run; each run's own when empty
     device: str = "auto"
+
+    @property
+    def heard(self) -> list[tuple[str, str, str | None]]:
+        """What is compared: run, checkpoint, and vocoder where one is asked for."""
+        few: Sequence[str | None] = self.vocoders or (None,)
+        each = few if len(few) == len(self.places) else [few[0]] * len(self.places)
+        return [(*place, vocoder) for place, vocoder in zip(self.places, each, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +113,8 @@ def make(request: Request) -> Iterator[str | Made]:
         run.checkpoint(which) for run, (_, which) in zip(runs, request.places, strict=True)
     ]
     converters = [
-        Converter.of(run, checkpoint, request.device, request.vocoder)
-        for run, checkpoint in zip(runs, checkpoints, strict=True)
+        Converter.of(run, checkpoint, request.device, vocoder)
+        for run, checkpoint, (*_, vocoder) in zip(runs, checkpoints, request.heard, strict=True)
     ]
     subjects = _subjects(runs, checkpoints, converters)
     parts = PARTS[request.test]
@@ -133,8 +140,15 @@ def make(request: Request) -> Iterator[str | Made]:
 def _check(request: Request) -> None:
     if not request.places:
         raise BadSetting("no run to listen to", "trainer listen N2C_4 N2C_5 --html DIR")
-    if len(set(request.places)) < len(request.places):
-        raise BadSetting("a run stands twice", "name different runs, or epochs: N2C_4@10 N2C_4@20")
+    if len(request.vocoders) not in (0, 1, len(request.places)):
+        raise BadSetting(
+            f"{len(request.vocoders)} vocoders for {len(request.places)} runs",
+            "give one for all, or one for each in the same order",
+        )
+    if len(set(request.heard)) < len(request.places):
+        raise BadSetting(
+            "a run stands twice", "name different runs, epochs (N2C_4@10 N2C_4@20) or vocoders"
+        )
     if PREFERENCE in PARTS[request.test] and len(request.places) < 2:
         raise BadSetting("a preference needs two runs", "name another run, or ask for --test score")
 
