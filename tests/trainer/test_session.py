@@ -254,10 +254,10 @@ def test_a_model_that_cannot_convert_yet_goes_on_training(
     from trainer.convert import Converter
     from trainer.errors import BadRun
 
-    def mel(self: Converter, *arguments: object) -> object:
+    def made(self: Converter, *arguments: object) -> object:
         raise BadRun("gives values that are no numbers")
 
-    monkeypatch.setattr(Converter, "mel", mel)
+    monkeypatch.setattr(Converter, "made", made)
     events = watched(started(workspace, "train.samples=1", epochs=1))
 
     notes = [event.text for event in events if isinstance(event, Note)]

@@ -95,7 +95,7 @@ def test_frames_stacked_otherwise_and_other_f0_train_alike(
     version = open_version(workspace, "R")
     path = version.source_path(next(r for r in version.recordings if r.speaker == "N"))
     made = Converter.open(workspace, "r", device="cpu").convert(path)
-    assert len(made.mel) % reduction == 0
+    assert len(made.speech) % reduction == 0
 
 
 @every_kind
@@ -109,7 +109,7 @@ def test_every_kind_converts(workspace: Path, kind: str) -> None:
 
     assert np.isfinite(made.samples).all()
     assert made.seconds > 0
-    assert len(made.mel)
+    assert len(made.speech)
 
 
 def test_a_temperature_needs_a_model_that_draws(workspace: Path) -> None:
@@ -122,5 +122,5 @@ def test_a_temperature_needs_a_model_that_draws(workspace: Path) -> None:
     with pytest.raises(BadSetting, match="run plain draws no prosody"):
         Converter.open(workspace, "plain", device="cpu").convert(path, draw=warm)
     converter = Converter.open(workspace, "wgmm", device="cpu")
-    one, same = (converter.convert(path, draw=warm).mel for _ in range(2))
+    one, same = (converter.convert(path, draw=warm).speech.mel for _ in range(2))
     assert np.array_equal(one, same)
