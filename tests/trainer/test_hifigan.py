@@ -166,7 +166,7 @@ def test_newer_names_and_fused_weights_are_the_same_vocoder(tmp_path: Path) -> N
     }
     first = opened(published(tmp_path / "old", SMALL, weights))
     second = opened(published(tmp_path / "new", SMALL, newer))
-    third = opened(published(tmp_path / "fused", SMALL, public.fused(weights, tmp_path)))
+    third = opened(published(tmp_path / "fused", SMALL, public.fused(weights, "the test")))
     save_file(weights, tmp_path / "old" / "generator.safetensors")
     fourth = opened(tmp_path / "old" / "generator.safetensors")
 

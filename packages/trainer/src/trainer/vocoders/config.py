@@ -1,14 +1,34 @@
-"""Settings of a HiFi-GAN generator, under the names its public config.json has for them."""
+"""Settings of HiFi-GAN: its generator, and how a vocoder run trains one.
+
+    [generator]        what makes samples, under the names a public config.json has for its sizes
+    [discriminators]   what it is trained against
+    [optim]            how both are optimised
+    [train]            how long, on what segments, from what seed
+
+`configs/vocoders/*.toml` hold such tables.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from corpuskit.config import to_mapping
 from corpuskit.errors import BadSetting
 
-__all__ = ["GeneratorConfig"]
+__all__ = [
+    "CADENCE",
+    "DiscriminatorConfig",
+    "GeneratorConfig",
+    "VocoderConfig",
+    "VocoderOptimConfig",
+    "VocoderTrainConfig",
+    "determining",
+]
+
+# [train] keys that change no weight at a given step
+CADENCE = ("epochs", "save_every", "samples", "patience")
 
 
 def _require(good: bool, key: str, problem: str, remedy: str) -> None:
@@ -78,3 +98,104 @@ class GeneratorConfig:
             )
         for each in dilations:
             _require(min(each) >= 1, "resblock_dilation_sizes", f"holds {min(each)}", "use 1 up")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """What tells made from recorded speech; the defaults are the paper's."""
+
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples; one discriminator each
+    scales: int = 3  # discriminators of the waveform as it is, at half the rate, at a quarter, ...
+    narrow: int = 1  # the paper's channels are divided by this
+
+    def __post_init__(self) -> None:
+        _require(
+            bool(self.periods) and min(self.periods) >= 1,
+            "discriminators.periods",
+            f"are {list(self.periods)}",
+            "use at least one, of 1 or more samples",
+        )
+        _require(self.scales >= 1, "discriminators.scales", f"is {self.scales}", "use at least 1")
+        _require(
+            self.narrow in (1, 2, 4, 8, 16, 32),
+            "discriminators.narrow",
+            f"is {self.narrow}",
+            "use 1, 2, 4, 8, 16 or 32",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderOptimConfig:
+    """AdamW for both sides, and what the losses weigh."""
+
+    lr: float = 2e-4
+    decay: float = 0.999  # of the learning rate, per epoch
+    betas: tuple[float, float] = (0.8, 0.99)
+    weight_decay: float = 0.01
+    mel_weight: float = 45.0
+    feature_weight: float = 2.0  # of matching what the discriminators see
+    mel_fmax: float = 0.0  # Hz; highest of the mel in the loss, 0 = half the rate
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, "optim.lr", f"is {self.lr}", "use a positive rate")
+        _require(0 < self.decay <= 1, "optim.decay", f"is {self.decay}", "use 1.0 or a bit less")
+        for beta in self.betas:
+            _require(0 <= beta < 1, "optim.betas", f"hold {beta}", "use 0.0 up to below 1.0")
+        for key in ("weight_decay", "mel_weight", "feature_weight", "mel_fmax"):
+            value = getattr(self, key)
+            _require(value >= 0, f"optim.{key}", f"is {value}", "use 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderTrainConfig:
+    """Length, segments, randomness and precision of a vocoder's training."""
+
+    epochs: int = 1000
+    batch_size: int = 16  # segments a step
+    segment: int = 8192  # samples
+    segments: int = 1  # that each recording gives an epoch
+    seed: int = 0
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bf16 on CUDA, else fp32
+    save_every: int = 100  # epochs between kept checkpoints; last and best are always kept
+    samples: int = 2  # dev recordings made again at every kept checkpoint
+    patience: int = 0  # epochs without a lower dev loss before training ends; 0 = all epochs
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch_size", "segment", "segments", "save_every"):
+            value = getattr(self, key)
+            _require(value >= 1, f"train.{key}", f"is {value}", "use at least 1")
+        for key in ("seed", "samples", "patience"):
+            value = getattr(self, key)
+            _require(value >= 0, f"train.{key}", f"is {value}", "use 0 or more")
+
+    @property
+    def best_by(self) -> str:
+        """The dev loss that says which epoch is best."""
+        return "mel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderConfig:
+    """Everything about a vocoder run that is a setting."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    optim: VocoderOptimConfig = field(default_factory=VocoderOptimConfig)
+    train: VocoderTrainConfig = field(default_factory=VocoderTrainConfig)
+
+    def __post_init__(self) -> None:
+        hop, segment = self.generator.hop, self.train.segment
+        _require(
+            segment % hop == 0,
+            "train.segment",
+            f"is {segment}, no multiple of the generator's hop of {hop}",
+            f"use {max(1, segment // hop) * hop}",
+        )
+
+
+def determining(config: VocoderConfig) -> dict[str, Any]:
+    """Return the settings that determine a run's weights at a given step, as plain values."""
+    mapping: dict[str, Any] = to_mapping(config)
+    for key in CADENCE:
+        del mapping["train"][key]
+    return mapping

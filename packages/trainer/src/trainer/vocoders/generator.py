@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from trainer.vocoders.config import GeneratorConfig
 
-__all__ = ["Generator", "reach"]
+__all__ = ["Generator", "reach", "samples_of"]
 
 SLOPE = 0.1  # of the leaky rectifiers, but the last
 LAST_SLOPE = 0.01
@@ -114,3 +114,20 @@ def reach(config: GeneratorConfig) -> int:
 def _block_reach(config: GeneratorConfig, kernel: int, dilations: Sequence[int]) -> int:
     plain = len(dilations) if config.resblock == "1" else 0
     return (sum(dilations) + plain) * (kernel - 1) // 2
+
+
+def samples_of(generator: nn.Module, config: GeneratorConfig, mel: Tensor, chunk: int) -> Tensor:
+    """Turn a mel (bands, T) into ((T - 1) * hop,) samples, frame k centred on sample k * hop.
+
+    It is made `chunk` frames at a time, each with as many frames around it as reach into it, so
+    that every chunk is what it would be in the whole.
+    """
+    hop, around, total = config.hop, reach(config), mel.shape[1]
+    made = []
+    for start in range(0, total, chunk):
+        stop = min(start + chunk, total)
+        first, last = max(0, start - around), min(total, stop + around)
+        part = generator(mel[None, :, first:last])[0]
+        made.append(part[(start - first) * hop : (stop - first) * hop])
+    # A generator's hop of samples lies around its frame's centre: half a hop is before the first.
+    return torch.cat(made)[hop // 2 : hop // 2 + (total - 1) * hop]

@@ -15,11 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from corpuskit.config import FeatureConfig
 from trainer.vocoders import public
-from trainer.vocoders.generator import Generator, reach
+from trainer.vocoders.generator import Generator, samples_of
 from trainer.vocoders.speech import Float32, Speech
 
 __all__ = ["HifiGan"]
@@ -32,15 +31,17 @@ class HifiGan:
     """Speech from a mel by a generator: the same mel, the same samples; F0 is not looked at."""
 
     def __init__(
-        self, checkpoint: public.Public, device: torch.device, again: tuple[Any, ...] = ()
+        self,
+        checkpoint: public.Public,
+        device: torch.device,
+        again: tuple[Callable[..., HifiGan], tuple[Any, ...]],
     ) -> None:
-        """Prepare for the mels of `checkpoint`, on `device`; `again` are the arguments of `open`.
+        """Prepare for the mels of `checkpoint`, on `device`.
 
-        What is sent to another process is the place of the weights, not the weights.
+        Another process is not sent the weights, but `again`: what opens it there, and with what.
         """
         self.name = f"hifigan-{checkpoint.digest[:6]}"
-        self._hop = checkpoint.config.hop
-        self._reach = reach(checkpoint.config)
+        self._config = checkpoint.config
         self._device = device
         self._again = again
         with torch.device("meta"):
@@ -61,39 +62,20 @@ class HifiGan:
         """
         checkpoint = public.read(path)
         checkpoint.mels.check(settings, rate, f"vocoder {path}")
-        return cls(checkpoint, torch.device(device), (path, settings, rate, device))
+        return cls(checkpoint, torch.device(device), (_opened, (path, settings, rate, device)))
 
     def __reduce__(self) -> tuple[Callable[..., HifiGan], tuple[Any, ...]]:
-        return _opened, self._again
+        return self._again
 
     def __call__(self, speech: Speech) -> Float32:
         """Turn T frames into ((T - 1) * hop,) samples between -1 and 1."""
-        frames = len(speech)
-        if frames < 2:
+        if len(speech) < 2:
             return np.zeros(0, dtype=np.float32)
         mel = torch.from_numpy(np.ascontiguousarray(speech.mel.T, dtype=np.float32))
-        samples = self._synthesise(mel)
-        # A generator's hop of samples lies around its frame's centre, and frame k is centred on
-        # sample k * hop: half a hop comes before the first.
-        before = self._hop // 2
-        return samples[before : before + (frames - 1) * self._hop]
-
-    def _synthesise(self, mel: Tensor) -> Float32:
-        """Turn a mel (bands, T) into (T * hop,) samples, chunk by chunk.
-
-        A chunk is made with as many frames around it as reach into it, so that it is what it would
-        be in the whole.
-        """
-        total = mel.shape[1]
-        made = []
         with torch.inference_mode(), _exactly(self._device):
-            for start in range(0, total, CHUNK):
-                stop = min(start + CHUNK, total)
-                first, last = max(0, start - self._reach), min(total, stop + self._reach)
-                part = self._generator(mel[None, :, first:last].to(self._device))[0]
-                inside = slice((start - first) * self._hop, (stop - first) * self._hop)
-                made.append(part[inside].cpu())
-        return torch.cat(made).numpy()
+            samples = samples_of(self._generator, self._config, mel.to(self._device), CHUNK)
+        made: Float32 = samples.cpu().numpy()
+        return made
 
 
 @lru_cache(maxsize=1)

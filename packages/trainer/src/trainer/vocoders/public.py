@@ -25,7 +25,7 @@ from trainer.errors import BadVocoder
 from trainer.vocoders.config import GeneratorConfig
 from trainer.vocoders.generator import Generator
 
-__all__ = ["MelConfig", "Public", "fused", "read"]
+__all__ = ["MelConfig", "Public", "fused", "public_names", "read"]
 
 _RENAMED = {
     ".parametrizations.weight.original0": ".weight_g",
@@ -109,7 +109,7 @@ def read(path: Path) -> Public:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise BadVocoder(f"vocoder {path} {what}", "name the file of the generator's weights")
     config, mels = _read_config(path.parent / "config.json", path)
-    weights = fused(_generator_part(_tensors(path), path), path)
+    weights = fused(_generator_part(_tensors(path), path), f"vocoder {path}")
     _check_fit(config, weights, path)
     return Public(config=config, mels=mels, weights=weights)
 
@@ -197,16 +197,21 @@ def _generator_part(loaded: Any, path: Path) -> dict[str, Tensor]:
             f"vocoder {path} holds no generator (it holds {_few([held])})",
             "name the generator's file, g_... or generator_...",
         )
-    return {_renamed(name): value for name, value in found.items()}
+    return public_names(found)
 
 
-def _renamed(name: str) -> str:
-    for ending, usual in _RENAMED.items():
-        name = name.replace(ending, usual)
-    return name
+def public_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors under weight norm's published names, `weight_g` and `weight_v`."""
+
+    def renamed(name: str) -> str:
+        for ending, usual in _RENAMED.items():
+            name = name.replace(ending, usual)
+        return name
+
+    return {renamed(name): value for name, value in tensors.items()}
 
 
-def fused(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+def fused(tensors: Mapping[str, Tensor], label: str) -> dict[str, Tensor]:
     """Return float32 weights without weight normalisation: v scaled to norm g, row by row.
 
     Salimans and Kingma, "Weight normalization" (2016); a row is of the first dimension.
@@ -222,14 +227,14 @@ def fused(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         norms = weights.pop(f"{part}_g", None)
         if norms is not None:
             rows = weights.pop(name).flatten(1)
-            weights[part] = _scaled(rows, norms, part, path).view(tensors[name].shape)
+            weights[part] = _scaled(rows, norms, f"{label}: {part}").view(tensors[name].shape)
     return weights
 
 
-def _scaled(rows: Tensor, norms: Tensor, part: str, path: Path) -> Tensor:
+def _scaled(rows: Tensor, norms: Tensor, part: str) -> Tensor:
     if norms.numel() != len(rows):
         raise BadVocoder(
-            f"vocoder {path}: {part}_g holds {norms.numel()} norms for {len(rows)} rows",
+            f"{part}_g holds {norms.numel()} norms for {len(rows)} rows",
             "fetch it again",
         )
     lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
