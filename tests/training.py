@@ -53,7 +53,7 @@ def trained(workspace: Path, *settings: str, **options: Any) -> Run:
 def go(run: Run, stop_after: int | None = None) -> Run:
     """Train a run to its end, or stop it after so many steps."""
     watched(run, stop_after)
-    return open_run(run.workspace, run.tag)
+    return open_run(run.workspace, run.tag, kind=None)
 
 
 def watched(run: Run, stop_after: int | None = None) -> list[Event]:

@@ -172,7 +172,7 @@ def test_the_commands_are_those_of_the_design() -> None:
 
     assert set(group.commands) == {  # type: ignore[attr-defined]
         "run", "resume", "rerun", "reproduce", "search", "promote", "list", "show", "note", "memo",
-        "diff", "lr", "report", "evaluate", "listen", "convert",
+        "diff", "lr", "report", "evaluate", "listen", "convert", "vocoder",
     }  # fmt: skip
     assert set(options_of("run")) >= {
         "--spk", "--pretrain", "--reset-optim", "--keep-optim", "--tag", "--like", "--model",

@@ -13,20 +13,21 @@ from corpuskit.config import family_of
 from corpuskit.files import canonical
 from trainer.config import with_defaults
 from trainer.descent import Verdict
-from trainer.runs import Run
+from trainer.runs import CONVERSION, Run
 
 __all__ = ["best_of", "unseen"]
 
 
 def best_of(runs: Iterable[Run], verdicts: Mapping[str, Verdict], family: str) -> Run | None:
-    """Return the best run on any version of a family; None where no epoch was finished.
+    """Return the best conversion run on any version of a family; None if no epoch was finished.
 
     The last one somebody found good, else the one that was not beaten on its own ground.
     """
     fit = [
         run
         for run in sorted(runs, key=lambda run: run.record.created)
-        if family_of(run.record.dataset.name) == family
+        if run.record.kind == CONVERSION
+        and family_of(run.record.dataset.name) == family
         and run.record.best_loss is not None
         and not (run.tag in verdicts and verdicts[run.tag].what == "bad")
     ]
@@ -43,7 +44,8 @@ def best_of(runs: Iterable[Run], verdicts: Mapping[str, Verdict], family: str) -
 def unseen(best: Run, runs: Iterable[Run], versions: Sequence[str]) -> tuple[str, ...]:
     """Return the versions of its family the best run was neither trained nor scored on."""
     way = _way(best)
-    seen = {run.record.dataset.name for run in runs if _way(run) == way}
+    models = [run for run in runs if run.record.kind == CONVERSION]
+    seen = {run.record.dataset.name for run in models if _way(run) == way}
     seen |= {result["dataset"] for result in best.record.results.values()}
     family = family_of(best.record.dataset.name)
     return tuple(name for name in versions if family_of(name) == family and name not in seen)

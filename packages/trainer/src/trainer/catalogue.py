@@ -15,7 +15,7 @@ from corpuskit.tables import counted
 from trainer.descent import Verdict
 from trainer.history import Past, past_runs
 from trainer.remarks import Remark
-from trainer.runs import Run, list_searches, read_all
+from trainer.runs import CONVERSION, Run, list_searches, read_all
 
 __all__ = ["DIARY", "SEARCH", "Catalogue", "Line", "chosen", "read_catalogue"]
 
@@ -47,6 +47,7 @@ class Line:
     origin: str = ""  # the trial it was promoted from, N2C_11#3
     listening: Mapping[str, Any] = field(default_factory=dict)  # listening tests, by name
     told: str = ""  # the last thing known of it in words, where nobody noted anything
+    kind: str = CONVERSION
 
     @property
     def above(self) -> str | None:
@@ -63,9 +64,9 @@ class Line:
             dataset=record.dataset.name,
             parent_tag=run.parent_tag,
             parent_epoch=record.parent.epoch if record.parent else None,
-            model=config["model"],
+            model=config["model"] if record.kind == CONVERSION else {"kind": "hifigan"},
             batch_size=config["train"]["batch_size"],
-            group_size=config["train"]["group_size"],
+            group_size=config["train"].get("group_size"),
             status=run.status,
             epoch=record.epoch,
             epochs=record.epochs,
@@ -78,6 +79,7 @@ class Line:
             remarks=record.remarks,
             origin=record.origin,
             listening=record.listening,
+            kind=record.kind,
         )
 
     @classmethod
@@ -212,7 +214,7 @@ def chosen(
     return found
 
 
-_KEYS = ("dataset", "parent", "status", "verdict")
+_KEYS = ("dataset", "kind", "parent", "status", "verdict")
 
 
 def _condition(text: str) -> tuple[str, str]:
@@ -226,6 +228,7 @@ def _facts(line: Line, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
     verdict = verdicts.get(line.tag)
     return {
         "dataset": line.dataset,
+        "kind": line.kind,
         "parent": line.parent_tag or "",
         "status": line.status,
         "verdict": verdict.what if verdict else "",

@@ -36,6 +36,7 @@ from trainer.commands.resume import resume
 from trainer.commands.run import run
 from trainer.commands.search import search
 from trainer.commands.show import show
+from trainer.commands.vocoder import vocoder
 
 __all__ = ["app", "main"]
 
@@ -76,6 +77,7 @@ app.command()(report)
 app.command()(evaluate)
 app.command()(listen)
 app.command()(convert)
+app.add_typer(vocoder, name="vocoder")
 
 
 def main() -> None:

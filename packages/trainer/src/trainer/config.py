@@ -180,7 +180,7 @@ class TrainConfig:
     save_every: int = 10  # epochs between kept checkpoints; last and best are always kept
     statistics: Literal["auto", "parent", "own"] = "auto"  # auto: the parent's when fine-tuning
     samples: int = 2  # dev pairs drawn (and heard) at every kept checkpoint
-    vocoder: str = "world"  # what makes sound: world, griffinlim, hifigan:PATH
+    vocoder: str = "world"  # what makes sound: world, griffinlim, hifigan:PATH, a tag
     patience: int = 0  # epochs without a lower best_by before training ends; 0 = all epochs
 
     def __post_init__(self) -> None:
@@ -246,17 +246,17 @@ def idle(config: Mapping[str, Any]) -> set[str]:
     return keys
 
 
-def find_model(option: str) -> tuple[dict[str, Any], str]:
+def find_model(option: str, kind: str = "models") -> tuple[dict[str, Any], str]:
     """Return the tables of `--model` and where they came from.
 
-    `option` is a path to a TOML, or a bare name looked up in configs/models/.
+    `option` is a path to a TOML, or a bare name looked up in configs/models/ (or another `kind`).
 
     Raises
     ------
     BadSetting
         There is no such file; the nearest bare name is told.
     """
-    folder = Path("configs") / "models"
+    folder = Path("configs") / kind
     named = folder / f"{option}.toml"
     if "/" not in option and not option.endswith(".toml") and named.is_file():
         return load_toml(named), str(named)

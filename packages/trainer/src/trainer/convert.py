@@ -28,7 +28,7 @@ from corpuskit.errors import BadAudio, BadSetting, unknown
 from corpuskit.features import Features, continuous_log_f0, extract, for_voice
 from trainer.data import Frames, Normaliser
 from trainer.errors import BadRun
-from trainer.vocoders.choice import choose
+from trainer.vocoder_runs import vocoder_named
 from trainer.vocoders.speech import Speech, Vocoder
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ class Converter:
             settings=settings,
             normaliser=Normaliser(run.statistics, settings.features.energy_gate),
             speakers=run.speakers,
-            vocoder=choose(
+            vocoder=vocoder_named(
+                run.workspace,
                 vocoder or run.config.train.vocoder,
                 settings.features,
                 settings.audio.rate,

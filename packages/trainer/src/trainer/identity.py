@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,15 @@ from corpuskit.files import canonical
 if TYPE_CHECKING:
     from corpuskit.versions import Pair
 
-__all__ = ["CODE", "code_digest", "differences", "digest_of", "normalised", "split_digest"]
+__all__ = [
+    "CODE",
+    "VOCODER_CODE",
+    "code_digest",
+    "differences",
+    "digest_of",
+    "normalised",
+    "split_digest",
+]
 
 # The modules whose code changes what is learnt.
 CODE = (
@@ -39,6 +47,20 @@ CODE = (
     "prosody",
     "schedule",
 )
+# The same for a vocoder.
+VOCODER_CODE = (
+    "device",
+    "loop",
+    "vocoder_data",
+    "vocoder_learner",
+    "vocoder_loop",
+    "vocoders/config",
+    "vocoders/discriminators",
+    "vocoders/generator",
+    "vocoders/losses",
+    "vocoders/mel",
+    "vocoders/public",
+)
 
 
 def digest_of(parts: Mapping[str, Any]) -> str:
@@ -53,11 +75,11 @@ def split_digest(pairs: Iterable[Pair], left_out: Iterable[str]) -> str:
     return hashlib.sha256(canonical(sorted(rows)).encode()).hexdigest()
 
 
-def code_digest() -> str:
+def code_digest(modules: Sequence[str] = CODE) -> str:
     """Return the digest of the code that determines the numbers; comments do not change it."""
     here = Path(__file__).parent
     hasher = hashlib.sha256()
-    for name in CODE:
+    for name in modules:
         source = (here / f"{name}.py").read_text(encoding="utf-8")
         hasher.update(f"{name}\n{normalised(source)}\n".encode())
     return hasher.hexdigest()

@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
 
-__all__ = ["Ended", "EpochDone", "Event", "Note", "Progress", "score", "train"]
+__all__ = ["Ended", "EpochDone", "Event", "Note", "Progress", "Trainee", "rounds", "score", "train"]
 
 LOOK_EVERY = 50  # steps between two looks at what a CUDA device has computed
 
@@ -80,6 +80,113 @@ class Ended:
 Event = Note | Progress | EpochDone | Ended
 
 
+class Trainee(Protocol):
+    """What the loop trains, put back as its newest whole checkpoint holds it."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps really taken; waits for the device."""
+
+    @property
+    def problem(self) -> str:
+        """What the user should know of how it trains; empty where nothing is wrong."""
+
+    def begin(self, state: State) -> int:
+        """Draw the order of the epoch that `state` is in; returns its batches.
+
+        It depends on seed and epoch alone.
+        """
+
+    def step(self, state: State) -> None:
+        """Learn from the epoch's next batch, that of `state`."""
+
+    def look(self, state: State) -> float | None:
+        """Return the last step's loss, waiting for the device.
+
+        Raises
+        ------
+        Diverged
+            A loss or gradient was no number.
+        """
+
+    def score(self, state: State, stop: Stop) -> dict[str, float] | None:
+        """Return the dev losses, or None when a stop is asked for meanwhile."""
+
+    def row(self, state: State, dev: dict[str, float]) -> dict[str, Any]:
+        """Return the epoch's line of metrics.jsonl."""
+
+    def forget(self) -> None:
+        """Let go of what was summed up over the epoch that ended."""
+
+    def save(self, state: State) -> None:
+        """Write a checkpoint, and drop those that are no longer needed."""
+
+
+Restored = tuple[Trainee, State, list[str]]  # with what was found damaged
+
+
+def rounds(
+    run: runs.Run,
+    restore: Callable[[], Restored],
+    device: torch.device,
+    stop: Stop,
+    world: World = ALONE,
+) -> Iterator[Event]:
+    """Train what `restore` rebuilds of `run` to its last epoch; the errors of `train`."""
+    epochs, cadence = run.record.epochs, run.cadence
+    with deterministic(device):
+        trainee, state, damaged = restore()
+        yield from (Note(text=f"{text}; going on from epoch {state.epoch}") for text in damaged)
+        if world.leads:
+            runs.trim_metrics(run.folder, state.epoch)
+        told = False
+        while state.epoch < epochs and not (_in_vain(state, cadence.patience) or world.stops(stop)):
+            # every epoch: draw the order, which depends on seed and epoch alone
+            began = time.perf_counter()
+            batches = trainee.begin(state)
+            look = True
+            while state.batch < batches and not world.stops(stop, look=look):
+                # every step
+                trainee.step(state)
+                state = replace(state, batch=state.batch + 1)
+                # once in a while: wait for the device, and see whether it still computes numbers
+                look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
+                yield Progress(
+                    epoch=state.epoch + 1,
+                    epochs=epochs,
+                    batch=state.batch,
+                    batches=batches,
+                    loss=trainee.look(state) if look else None,
+                )
+            # once an epoch: score the dev split, unless a stop was asked for
+            trainee.look(state)
+            state = replace(state, step=trainee.steps)
+            dev = trainee.score(state, stop)
+            if dev is None:
+                # interrupted: what was learnt is kept, to the step
+                trainee.save(state)
+                break
+            if trainee.problem and not told:
+                told = True
+                yield Note(text=trainee.problem)
+            # once an epoch: write it down, save, drop what is no longer needed
+            _check_dev(run, state, dev)
+            row = trainee.row(state, dev)
+            row["seconds"] = round(time.perf_counter() - began, 3)
+            if world.leads:
+                append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
+            state = _next_epoch(state, dev[cadence.best_by])
+            trainee.forget()
+            trainee.save(state)
+            yield EpochDone(row=row, best=state.best_epoch == state.epoch)
+    in_vain = _in_vain(state, cadence.patience)
+    yield Ended(
+        state=state,
+        stopped=stop.reason if state.epoch < epochs and not in_vain else "",
+        in_vain=cadence.patience if in_vain and state.epoch < epochs else 0,
+    )
+
+
 def train(
     run: runs.Run, splits: Splits, device: torch.device, stop: Stop, world: World = ALONE
 ) -> Iterator[Event]:
@@ -98,73 +205,67 @@ def train(
     CorpuskitError
         The disk refused.
     """
-    settings, epochs = run.config.train, run.record.epochs
-    pairs = splits.train.packed
-    with deterministic(device):
-        learner, state, running, damaged = _restore(run, len(pairs), device, world)
-        yield from (Note(text=f"{text}; going on from epoch {state.epoch}") for text in damaged)
-        if world.leads:
-            runs.trim_metrics(run.folder, state.epoch)
-        told = False
-        while state.epoch < epochs and not (
-            _in_vain(state, settings.patience) or world.stops(stop)
-        ):
-            # every epoch: draw the order, which depends on seed and epoch alone
-            began = time.perf_counter()
-            order = epoch_order(
-                pairs.lengths,
-                settings.batch_size,
-                settings.group_size,
-                settings.seed,
-                state.epoch + 1,
-            )
-            learner.model.train()
-            batches = _stream(learner, pairs, order, settings, state, world)
-            look = True
-            while state.batch < len(order) and not world.stops(stop, look=look):
-                # every step
-                parts, cut = next(batches)
-                running.add(learner.step(parts, state.batch, cut))
-                state = replace(state, batch=state.batch + 1)
-                # once in a while: wait for the device, and see whether it still computes numbers
-                look = device.type == "cpu" or state.batch % LOOK_EVERY == 0
-                yield Progress(
-                    epoch=state.epoch + 1,
-                    epochs=epochs,
-                    batch=state.batch,
-                    batches=len(order),
-                    loss=_look(learner, run, splits.train, order, state, world) if look else None,
-                )
-            # once an epoch: score the dev split, unless a stop was asked for
-            _look(learner, run, splits.train, order, state, world)
-            state = replace(state, step=learner.steps)
-            dev = score(learner.used, splits.dev.packed, settings.batch_size, stop, world)
-            running = _of_all(running, device, world)
-            learner.check_same(state.epoch + 1)
-            if dev is None:
-                # interrupted: what was learnt is kept, to the step
-                _save(run, learner, state, running, world)
-                break
-            if learner.problem and not told:
-                told = True
-                yield Note(text=learner.problem)
-            # once an epoch: write it down, save, drop what is no longer needed
-            row = _row(run, state, running, dev, splits, order)
-            row["seconds"] = round(time.perf_counter() - began, 3)
-            if world.leads:
-                append_line(run.folder / "metrics.jsonl", json.dumps(row, sort_keys=True))
-            state, running = (
-                _next_epoch(state, dev[run.config.train.best_by]),
-                Accumulator(reported_weights(run.config.model)),
-            )
-            _save(run, learner, state, running, world)
-            yield EpochDone(row=row, best=state.best_epoch == state.epoch)
-    in_vain = _in_vain(state, settings.patience)
-    yield Ended(
-        state=state,
-        stopped=stop.reason if state.epoch < epochs and not in_vain else "",
-        in_vain=settings.patience if in_vain and state.epoch < epochs else 0,
-    )
+    return rounds(run, lambda: _restore(run, splits, device, world), device, stop, world)
+
+
+class _Conversion:
+    """A conversion model on pairs."""
+
+    def __init__(
+        self, run: runs.Run, splits: Splits, learner: Learner, running: Accumulator, world: World
+    ) -> None:
+        self._run = run
+        self._splits = splits
+        self._learner = learner
+        self._running = running
+        self._world = world
+        self._order: Sequence[Sequence[int]] = ()
+        self._batches: Iterator[tuple[list[Batch], Cut]] = iter(())
+
+    @property
+    def steps(self) -> int:
+        return self._learner.steps
+
+    @property
+    def problem(self) -> str:
+        return self._learner.problem
+
+    def begin(self, state: State) -> int:
+        settings, pairs = self._run.config.train, self._splits.train.packed
+        self._order = epoch_order(
+            pairs.lengths,
+            settings.batch_size,
+            settings.group_size,
+            settings.seed,
+            state.epoch + 1,
+        )
+        self._learner.model.train()
+        self._batches = _stream(self._learner, pairs, self._order, settings, state, self._world)
+        return len(self._order)
+
+    def step(self, state: State) -> None:
+        parts, cut = next(self._batches)
+        self._running.add(self._learner.step(parts, state.batch, cut))
+
+    def look(self, state: State) -> float | None:
+        train = self._splits.train
+        return _look(self._learner, self._run, train, self._order, state, self._world)
+
+    def score(self, state: State, stop: Stop) -> dict[str, float] | None:
+        learner, batch_size = self._learner, self._run.config.train.batch_size
+        dev = score(learner.used, self._splits.dev.packed, batch_size, stop, self._world)
+        self._running = _of_all(self._running, learner.device, self._world)
+        learner.check_same(state.epoch + 1)
+        return dev
+
+    def row(self, state: State, dev: dict[str, float]) -> dict[str, Any]:
+        return _row(self._run, state, self._running, dev, self._splits, self._order)
+
+    def forget(self) -> None:
+        self._running = Accumulator(reported_weights(self._run.config.model))
+
+    def save(self, state: State) -> None:
+        _save(self._run, self._learner, state, self._running, self._world)
 
 
 def _stream(
@@ -261,6 +362,15 @@ def _look(
     )
 
 
+def _check_dev(run: runs.Run, state: State, dev: dict[str, float]) -> None:
+    if not all(map(math.isfinite, dev.values())):
+        raise Diverged(
+            f"run {run.tag} diverged in epoch {state.epoch + 1}: the dev loss is no number; "
+            f"last good checkpoint {checkpoint.last(run.checkpoints).folder.name}",
+            f"{run.cadence.slower}, and start a new run",
+        )
+
+
 def _row(
     run: runs.Run,
     state: State,
@@ -271,12 +381,6 @@ def _row(
 ) -> dict[str, Any]:
     """Return an epoch's line of metrics.jsonl; every loss is a mean over real frames."""
     optim, pairs = run.config.optim, splits.train.packed
-    if not all(map(math.isfinite, dev.values())):
-        raise Diverged(
-            f"run {run.tag} diverged in epoch {state.epoch + 1}: the dev loss is no number; "
-            f"last good checkpoint {checkpoint.last(run.checkpoints).folder.name}",
-            "lower optim.max_lr_scale or raise optim.warm_up, and start a new run",
-        )
     sides = [padding_share(each, order) for each in (pairs.source_lengths, pairs.target_lengths)]
     real, padded = sum(each.real for each in sides), sum(each.padded for each in sides)
     return {
@@ -297,13 +401,12 @@ def _next_epoch(state: State, dev_loss: float) -> State:
     return state
 
 
-def _restore(
-    run: runs.Run, pairs: int, device: torch.device, world: World
-) -> tuple[Learner, State, Accumulator, list[str]]:
+def _restore(run: runs.Run, splits: Splits, device: torch.device, world: World) -> Restored:
     """Rebuild everything from the newest whole checkpoint, which rank 0 reads for all."""
     state, parameters, tensors, damaged = world.give(
         checkpoint.load_newest(run.checkpoints)[1:] if world.leads else None
     )
+    pairs = len(splits.train.packed)
     steps = math.ceil(pairs / run.config.train.batch_size) * (run.record.epochs - state.epoch)
     learner = Learner(
         run.config,
@@ -321,7 +424,7 @@ def _restore(
     held = tensors.get("running") if world.leads else None  # it is a sum over all processes
     weights = reported_weights(run.config.model)
     running = Accumulator(weights, None if held is None else held.to(device))
-    return learner, state, running, damaged
+    return _Conversion(run, splits, learner, running, world), state, damaged
 
 
 def recorder_of(setting: str, device: torch.device) -> Recorder | None:

@@ -13,7 +13,7 @@ from corpuskit.errors import CorpuskitError
 from corpuskit.tables import plain
 from trainer.config import idle, with_defaults
 from trainer.identity import differences
-from trainer.runs import Run, read_all
+from trainer.runs import CONVERSION, Run, read_all
 
 __all__ = ["Near", "Wanted", "near_runs", "told"]
 
@@ -43,7 +43,7 @@ class Near:
 def near_runs(workspace: Path, wanted: Wanted) -> list[Near]:
     """Return the runs that differ least, the newest first; none that differs in much."""
     runs, _ = read_all(workspace)
-    found = [near(run, wanted) for run in runs]
+    found = [near(run, wanted) for run in runs if run.record.kind == CONVERSION]
     close = [each for each in found if len(each.matters) <= MOST]
     least = min((len(each.matters) for each in close), default=0)
     return [each for each in reversed(close) if len(each.matters) == least][:SHOWN]

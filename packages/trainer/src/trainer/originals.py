@@ -28,7 +28,12 @@ class Original:
     span: tuple[int, int]  # samples
 
     def read(self) -> tuple[Float64, int]:
-        """Return the kept samples and their rate.
+        """Return the kept samples and their rate; the errors of `whole`."""
+        samples, rate = self.whole()
+        return samples[slice(*self.span)], rate
+
+    def whole(self) -> tuple[Float64, int]:
+        """Return all samples of the recording and their rate.
 
         Raises
         ------
@@ -40,14 +45,14 @@ class Original:
         except BadAudio as error:
             raise CorpuskitError(
                 f"{self.name}: {self.path} {error.problem}",
-                "what is converted is compared with the recordings; bring the corpus back",
+                "its sound is needed, not only its features; bring the corpus back",
             ) from None
         if digest(sound) != self.digest:
             raise CorpuskitError(
                 f"{self.name}: {self.path} has changed since the dataset was built",
                 "bring the recording back, or build a new version",
             )
-        return sound.samples[slice(*self.span)], sound.rate
+        return sound.samples, sound.rate
 
 
 def original(version: Version, recording: Recording, side: Side) -> Original:
@@ -62,7 +67,7 @@ def original(version: Version, recording: Recording, side: Side) -> Original:
     if not path.is_file():
         raise CorpuskitError(
             f"dataset {version.name}, recording {recording.id}: {path} does not exist",
-            "what is converted is compared with the recordings; bring the corpus back",
+            "its sound is needed, not only its features; bring the corpus back",
         )
     return Original(
         name=f"dataset {version.name}, recording {recording.id}",

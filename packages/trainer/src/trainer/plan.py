@@ -20,12 +20,22 @@ from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_mo
 from trainer.data import Splits, check_fit, load_splits
 from trainer.device import pick, pick_compile, pick_precision
 from trainer.near import Wanted
-from trainer.vocoders.choice import choose
+from trainer.vocoder_runs import vocoder_named
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Ancestor", "Plan", "Request", "load", "plan"]
+__all__ = [
+    "Ancestor",
+    "Plan",
+    "Request",
+    "ancestor_of",
+    "check_splits",
+    "leaks_of",
+    "load",
+    "parent_part",
+    "plan",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,24 +107,29 @@ def plan(request: Request, *, check_rate: bool = True) -> Plan:
     if request.tag is not None:
         check_name(request.tag, "run")
     version = open_version(request.workspace, request.spk)
-    ancestor = _ancestor(request)
+    ancestor = ancestor_of(request)
     config = _settings(request, ancestor)
     if check_rate:
         _check_rate(config.optim)
     _check_freeze(config.train.freeze, ancestor)
     check_fit(config.model, version.name, version.settings)
-    choose(config.train.vocoder, version.settings.features, version.settings.audio.rate)
+    vocoder_named(
+        request.workspace,
+        config.train.vocoder,
+        version.settings.features,
+        version.settings.audio.rate,
+    )
     statistics, part = _statistics(config.train.statistics, version, ancestor)
-    leaks = _leaks(version, ancestor)
+    leaks = leaks_of(version, ancestor)
     left_out = () if request.keep_leaks else leaks.pairs
-    _check_splits(version, left_out)
+    check_splits(version, left_out)
     device = pick(request.device)
     precision = pick_precision(config.train.precision, device)
     parts = {
         "config": _as_computed(determining(config), precision, device),
         "dataset": version.fingerprint,
         "split": identity.split_digest(version.pairs, left_out),
-        "parent": _parent_part(ancestor),
+        "parent": parent_part(ancestor),
         "statistics": {
             "choice": part.choice,
             "values": identity.digest_of(to_mapping(statistics)),
@@ -188,13 +203,20 @@ def load(made: Plan) -> Splits:
 # -------------------------------------------------------------------- settings
 
 
-def _ancestor(request: Request) -> Ancestor | None:
+def ancestor_of(request: Request, kind: str = runs.CONVERSION) -> Ancestor | None:
+    """Return the checkpoint of `--pretrain`, a run's of this kind; None without one.
+
+    Raises
+    ------
+    CorpuskitError
+        There is no such checkpoint, or the run is of another kind.
+    """
     if request.pretrain is None:
         if request.keep_optim:
             raise BadSetting("--keep-optim keeps a parent's optimiser", "name it with --pretrain")
         return None
     tag, _, epoch = request.pretrain.partition("@")
-    run = runs.open_run(request.workspace, tag)
+    run = runs.open_run(request.workspace, tag, kind)
     found = run.checkpoint(epoch or "best")
     return Ancestor(run=run, place=found, state=found.state(), keep_optim=request.keep_optim)
 
@@ -279,7 +301,8 @@ def _first_step(ancestor: Ancestor | None) -> int:
     return ancestor.state.step if ancestor is not None and ancestor.keep_optim else 0
 
 
-def _parent_part(ancestor: Ancestor | None) -> dict[str, Any] | None:
+def parent_part(ancestor: Ancestor | None) -> dict[str, Any] | None:
+    """Return what of the parent is part of a run's identity."""
     if ancestor is None:
         return None
     kept = ancestor.state.digests["state.safetensors"] if ancestor.keep_optim else None
@@ -289,12 +312,22 @@ def _parent_part(ancestor: Ancestor | None) -> dict[str, Any] | None:
 # ---------------------------------------------------------------------- splits
 
 
-def _leaks(version: Version, ancestor: Ancestor | None) -> lineage.Leaks:
+def leaks_of(version: Version, ancestor: Ancestor | None) -> lineage.Leaks:
+    """Return which held-out pairs the ancestor was trained on."""
     heard = lineage.read_heard(ancestor.run.folder) if ancestor else {}
     return lineage.find_leaks(heard, (*version.split("dev"), *version.split("eval")))
 
 
-def _check_splits(version: Version, left_out: Sequence[str]) -> None:
+def check_splits(version: Version, left_out: Sequence[str]) -> None:
+    """Make sure that there is something to train and to score on.
+
+    Raises
+    ------
+    BadSetting
+        The train or dev split is empty.
+    Refused
+        Nothing of the dev split counts.
+    """
     for name in ("train", "dev"):
         if not version.split(name):
             raise BadSetting(

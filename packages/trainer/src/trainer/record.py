@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from trainer.processes import Process
 from trainer.remarks import Remark
 
+if TYPE_CHECKING:
+    from corpuskit.versions import Version
+
 __all__ = [
+    "CONVERSION",
     "SCHEMA",
+    "VOCODER",
     "DatasetPart",
     "LeakPart",
     "Parent",
@@ -21,6 +26,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+CONVERSION, VOCODER = "conversion", "vocoder"  # kinds of run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,15 @@ class DatasetPart:
     name: str
     fingerprint: str
     pairs: Mapping[str, int]  # by split
+
+    @classmethod
+    def of(cls, version: Version) -> Self:
+        """Describe a version."""
+        return cls(
+            name=version.name,
+            fingerprint=version.fingerprint,
+            pairs={name: len(version.split(name)) for name in ("train", "dev", "eval")},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +63,7 @@ class Parent:
 class StatisticsPart:
     """Whose statistics normalise mel, pitch and energy."""
 
-    choice: str  # "own" or "parent"
+    choice: str  # "own" or "parent"; "none" for a vocoder, which normalises nothing
     dataset: str  # the version they were measured on
 
 
@@ -106,6 +121,7 @@ class Record:
     results: Mapping[str, Any] = field(default_factory=dict)  # of `evaluate`, by name
     listening: Mapping[str, Any] = field(default_factory=dict)  # of `listen --score`, by name
     remarks: tuple[Remark, ...] = ()  # in the order in which they were written
+    kind: str = CONVERSION
     schema: int = SCHEMA
 
 

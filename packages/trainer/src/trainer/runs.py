@@ -6,13 +6,14 @@
     runs/N2C_5/trained_on.json     sentences heard by voice, ancestors included
     runs/N2C_5/metrics.jsonl       one row an epoch
     runs/N2C_5/checkpoints/        see checkpoint.py
-    runs/N2C_5/samples/            converted dev pairs
+    runs/N2C_5/samples/            converted dev pairs; a vocoder's copies of their targets
     runs/N2C_5/tensorboard/        the rows again, as curves
     searches/N2C_11/runs/trial_3/  run N2C_11#3, the trial of a search: the same files
 
 A run appears whole, with its initial checkpoint, by one rename; that rename is also what
 claims the tag. Everything needed to convert is inside, so a run can be moved. The trials of a
 search are runs in a place of their own: opened by name like others, and in no list of runs.
+A run trains a conversion model or a vocoder, which its record tells; who opens one says which.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ from trainer.errors import BadRun, SameRun
 from trainer.history import add_past_remark, past_runs
 from trainer.processes import Process, this_process
 from trainer.record import (
+    CONVERSION,
     SCHEMA,
+    VOCODER,
     DatasetPart,
     LeakPart,
     Parent,
@@ -59,13 +62,17 @@ from trainer.record import (
     record_of,
 )
 from trainer.remarks import Remark
+from trainer.vocoders.config import VocoderConfig
 
 if TYPE_CHECKING:
     from corpuskit.statistics import Statistics
     from corpuskit.versions import Version
 
 __all__ = [
+    "CONVERSION",
     "SCHEMA",
+    "VOCODER",
+    "Cadence",
     "DatasetPart",
     "LeakPart",
     "Parent",
@@ -99,6 +106,18 @@ __all__ = [
     "utc_now",
     "write_description",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cadence:
+    """The settings a session needs of a run, whatever its kind."""
+
+    batch_size: int
+    best_by: str  # the dev loss that says which epoch is best
+    save_every: int  # epochs between kept checkpoints
+    samples: int  # made at every kept checkpoint
+    patience: int  # epochs without a lower dev loss before training ends; 0 = all epochs
+    slower: str  # what helps when it diverges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +170,47 @@ class Run:
 
     @cached_property
     def config(self) -> RunConfig:
-        """The resolved settings."""
+        """The resolved settings of a conversion model.
+
+        Raises
+        ------
+        Refused
+            The run is of another kind.
+        """
+        _check_kind(self.record, CONVERSION)
         path = self.folder / "config.toml"
         tables = load_toml(path)
         tables.setdefault("train", {}).setdefault("best_by", self.record.best_by)
         return from_mapping(RunConfig, tables, str(path))
+
+    @cached_property
+    def vocoder_config(self) -> VocoderConfig:
+        """The resolved settings of a vocoder.
+
+        Raises
+        ------
+        Refused
+            The run is of another kind.
+        """
+        _check_kind(self.record, VOCODER)
+        path = self.folder / "config.toml"
+        return from_mapping(VocoderConfig, load_toml(path), str(path))
+
+    @property
+    def cadence(self) -> Cadence:
+        """What a session needs of the settings."""
+        is_vocoder = self.record.kind == VOCODER
+        train = self.vocoder_config.train if is_vocoder else self.config.train
+        return Cadence(
+            batch_size=train.batch_size,
+            best_by=train.best_by,
+            save_every=train.save_every,
+            samples=train.samples,
+            patience=train.patience,
+            slower="lower optim.lr"
+            if is_vocoder
+            else "lower optim.max_lr_scale or raise optim.warm_up",
+        )
 
     @cached_property
     def _description(self) -> dict[str, Any]:
@@ -242,22 +297,38 @@ def folder_of(workspace: Path, tag: str) -> Path:
     return workspace / "runs" / tag
 
 
-def open_run(workspace: Path, tag: str) -> Run:
-    """Open a run, or a trial of a search ("N2C_11#3"), for reading.
+def open_run(workspace: Path, tag: str, kind: str | None = CONVERSION) -> Run:
+    """Open a run of a kind (None: any), or a trial of a search ("N2C_11#3"), for reading.
 
     Raises
     ------
     UnknownName
         No such run; the nearest are named.
     Refused
-        It is known from a diary only, or is a search.
+        It is known from a diary only, is a search, or is of another kind.
     BadRun
         Its record is damaged, or of a schema this release does not read.
     """
     folder = folder_of(workspace, tag)
     if not (folder / "run.json").is_file():
         raise _missing(workspace, tag)
-    return _read(folder)
+    run = _read(folder)
+    _check_kind(run.record, kind)
+    return run
+
+
+def _check_kind(record: Record, kind: str | None) -> None:
+    if kind == CONVERSION != record.kind:
+        raise Refused(
+            f"run {record.tag} is a vocoder, no conversion model",
+            f"`--vocoder {record.tag}` makes sound through it, "
+            f"`trainer vocoder run --pretrain {record.tag}` trains another from it",
+        )
+    if kind == VOCODER != record.kind:
+        raise Refused(
+            f"run {record.tag} is a conversion model, no vocoder",
+            "`trainer list --only kind=vocoder` names those there are",
+        )
 
 
 def _missing(workspace: Path, tag: str) -> CorpuskitError:
@@ -320,7 +391,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 
 def write_description(
     folder: Path,
-    config: RunConfig,
+    config: RunConfig | VocoderConfig,
     version: Version,
     statistics: Statistics,
 ) -> None:
@@ -344,7 +415,7 @@ def update(run: Run, **changes: Any) -> Run:
     What others wrote meanwhile stays.
     """
     with registry(run.workspace):
-        return _write(open_run(run.workspace, run.tag), **changes)
+        return _write(open_run(run.workspace, run.tag, None), **changes)
 
 
 def add_result(workspace: Path, tag: str, name: str, result: Mapping[str, Any]) -> Run:
@@ -368,7 +439,7 @@ def add_remark(workspace: Path, tag: str, text: str, verdict: str = "") -> None:
         if tag in past_runs(workspace):
             add_past_remark(workspace, tag, remark)
             return
-        run = open_run(workspace, tag)
+        run = open_run(workspace, tag, None)
         _write(run, remarks=(*run.record.remarks, remark))
 
 
@@ -387,15 +458,16 @@ def take_over(workspace: Path, tag: str, session: Session, epochs: int) -> Run:
         It is being trained.
     """
     with registry(workspace):
-        run = open_run(workspace, tag)
+        run = open_run(workspace, tag, None)
         if run.status == "running":
             raise Refused(
                 f"run {tag} is being trained by process {run.process.pid} on {run.process.host}",
                 "stop that first (Ctrl-C saves), or wait for it",
             )
         sessions = (*run.record.sessions, session)
-        config = replace(run.config, train=replace(run.config.train, epochs=epochs))
-        write_file(run.folder / "config.toml", dump_toml(to_mapping(config)).encode())
+        tables = load_toml(run.folder / "config.toml")
+        tables["train"] = {**tables.get("train", {}), "epochs": epochs}
+        write_file(run.folder / "config.toml", dump_toml(tables).encode())
         return _write(run, status="running", problem="", epochs=epochs, sessions=sessions)
 
 

@@ -2,6 +2,8 @@
 
 samples/epoch-0010/arctic_a0001.N-C.wav    through the vocoder
 samples/epoch-0010/arctic_a0001.N-C.npz    mel: converted, and the target's own
+
+Of a vocoder run they are copies: the targets' own mels made sound, arctic_a0001.C.wav.
 """
 
 from __future__ import annotations
@@ -16,23 +18,26 @@ import numpy as np
 import numpy.typing as npt
 
 from corpuskit.audio import write_wav
+from corpuskit.features import extract
 from corpuskit.files import write_file
+from trainer.vocoders.speech import Speech
 
 if TYPE_CHECKING:
     from corpuskit.versions import Pair, Version
     from trainer.convert import Converter
+    from trainer.vocoders.speech import Vocoder
 
-__all__ = ["Sample", "convert", "write"]
+__all__ = ["Sample", "convert", "copies", "write"]
 
 Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One converted pair."""
+    """One converted pair, or one copy."""
 
     name: str  # sentence.source-target
-    mel: Float32  # (T, bands) natural log, converted
+    mel: Float32  # (T, bands) natural log, converted, or of the copy
     target: Float32  # (T', bands) natural log, as the target voice said it
     samples: Float32  # (n,), full scale is 1.0
     rate: int  # Hz
@@ -67,6 +72,21 @@ def convert(converter: Converter, version: Version, pairs: Sequence[Pair]) -> It
             target=version.features(pair.target).mel,
             samples=converter.vocoder(made.speech),
             rate=version.settings.audio.rate,
+        )
+
+
+def copies(vocoder: Vocoder, version: Version, pairs: Sequence[Pair]) -> Iterator[Sample]:
+    """Say the targets of pairs again from their own mels."""
+    features, rate = version.settings.features, version.settings.audio.rate
+    for pair in pairs:
+        own = version.features(pair.target)
+        said = vocoder(Speech(mel=own.mel, f0=own.f0))
+        yield Sample(
+            name=f"{pair.sentence}.{pair.target.speaker}",
+            mel=extract(said.astype(np.float64), rate, features).mel,
+            target=own.mel,
+            samples=said,
+            rate=rate,
         )
 
 

@@ -7,7 +7,7 @@ on) or failed, with the reason.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,10 +25,13 @@ from trainer.curves import Curves
 from trainer.data import Splits, load_splits
 from trainer.device import OWN, name_of, pick, pick_precision
 from trainer.distributed import ALONE, World
-from trainer.identity import code_digest
+from trainer.identity import CODE, VOCODER_CODE, code_digest
 from trainer.loop import Ended, EpochDone, Event, Note, train
 from trainer.signals import Stop
 from trainer.start import session_here
+from trainer.vocoder_data import VocoderSplits, load_sounds
+from trainer.vocoder_loop import train_vocoder
+from trainer.vocoder_runs import vocoder_named
 
 __all__ = ["Resumed", "Work", "follow", "resume", "session"]
 
@@ -55,8 +58,11 @@ def resume(
     CorpuskitError
         No such run or dataset, or one is damaged.
     """
-    before = runs.open_run(workspace, tag)
+    before = runs.open_run(workspace, tag, kind=None)
     record = before.record
+    is_vocoder = record.kind == runs.VOCODER
+    if is_vocoder and processes > 1:
+        raise BadSetting(f"run {tag} is a vocoder, which one process trains", "leave torchrun out")
     wanted = record.epochs if epochs is None else epochs
     newest = last(before.checkpoints)
     done = wanted == newest.epoch and not newest.batch and record.status == "finished"
@@ -67,9 +73,10 @@ def resume(
         )
     if record.status == "finished" and newest.epoch < record.epochs:
         raise Refused(
-            f"run {tag} ended at epoch {newest.epoch}: {before.config.train.patience} epochs "
+            f"run {tag} ended at epoch {newest.epoch}: {before.cadence.patience} epochs "
             "without a lower dev loss (train.patience)",
-            f"`trainer run --spk {record.dataset.name} --pretrain {tag}` goes on from its best",
+            f"`trainer {'vocoder run' if is_vocoder else 'run'} --spk {record.dataset.name} "
+            f"--pretrain {tag}` goes on from its best",
         )
     version = open_version(workspace, record.dataset.name)
     if version.fingerprint != record.dataset.fingerprint:
@@ -81,7 +88,7 @@ def resume(
     place = pick(device)
     if pick_precision(record.precision, place) != record.precision:
         raise BadSetting(f"{name_of(place)} cannot compute in {record.precision}")
-    here = session_here(place, newest, code_digest(), processes)
+    here = session_here(place, newest, code_digest(VOCODER_CODE if is_vocoder else CODE), processes)
     run = runs.take_over(workspace, tag, here, wanted)
     notes = _inexact(record.sessions[-1], here)
     if before.status == "failed":
@@ -113,12 +120,12 @@ def session(
     version: Version,
     device: torch.device,
     stop: Stop,
-    splits: Splits | None = None,
+    splits: Splits | VocoderSplits | None = None,
     world: World = ALONE,
 ) -> Iterator[Event]:
     """Train a started or resumed run to its end, or to a stop; keep its record.
 
-    `splits` are its pairs where they were loaded already. The other processes of a `world`
+    `splits` are what it learns from where that was loaded already. The other processes of a `world`
     `follow`.
 
     Raises
@@ -131,27 +138,45 @@ def session(
             remove_leftovers(folder)
         keeper = _Keeper(run, version, device, curves)
         yield from keeper.catch_up()
-        if splits is None:
-            left_out = () if run.record.leaks.kept else run.record.leaks.pairs
-            search = run.config.model.align == "search"
-            splits = load_splits(
-                version,
-                run.statistics,
-                run.speakers,
-                left_out,
-                device,
-                search=search,
-                memory=run.config.train.memory,
-            )
-        yield from (Note(text=text) for text in splits.train.notes)
-        if world.size > 1:
-            world.give(Work.of(run, splits))
-        for event in train(run, splits, device, stop, world):
+        for event in _events(run, version, device, stop, splits, world):
             if isinstance(event, EpochDone):
                 yield from keeper.epoch(event.row)
             if isinstance(event, Ended):
                 keeper.end(event)
             yield event
+
+
+def _events(
+    run: runs.Run,
+    version: Version,
+    device: torch.device,
+    stop: Stop,
+    splits: Splits | VocoderSplits | None,
+    world: World,
+) -> Iterator[Event]:
+    """Train a run of either kind on what it learns from, which is loaded unless it is given."""
+    left_out = () if run.record.leaks.kept else run.record.leaks.pairs
+    if run.record.kind == runs.VOCODER:
+        if not isinstance(splits, VocoderSplits):
+            config = run.vocoder_config
+            segment = config.train.segment // config.generator.hop
+            splits = load_sounds(version, left_out, device, segment)
+        yield from train_vocoder(run, splits, device, stop)
+        return
+    if not isinstance(splits, Splits):
+        splits = load_splits(
+            version,
+            run.statistics,
+            run.speakers,
+            left_out,
+            device,
+            search=run.config.model.align == "search",
+            memory=run.config.train.memory,
+        )
+    yield from (Note(text=text) for text in splits.train.notes)
+    if world.size > 1:
+        world.give(Work.of(run, splits))
+    yield from train(run, splits, device, stop, world)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,29 +232,44 @@ class _Keeper:
     def epoch(self, row: Mapping[str, Any]) -> Iterator[Note]:
         """Write an epoch into record and curves; make samples where its checkpoint is kept."""
         record, epoch = self._run.record, row["epoch"]
-        loss = row["dev"][self._run.config.train.best_by]
+        loss = row["dev"][self._run.cadence.best_by]
         done = {"epoch": epoch, "step": row["step"], "seconds": self._seconds()}
         if record.best_loss is None or loss < record.best_loss:
             done |= {"best_epoch": epoch, "best_loss": loss, "best_losses": dict(row["dev"])}
         self._curves.row(row)
         self._run = runs.update(self._run, **done)
-        if epoch % self._run.config.train.save_every == 0 or epoch == record.epochs:
+        if epoch % self._run.cadence.save_every == 0 or epoch == record.epochs:
             yield from self._samples(row)
 
     def _samples(self, row: Mapping[str, Any]) -> Iterator[Note]:
-        """Convert the first dev pairs; a model that cannot yet is no reason to stop."""
+        """Make the first dev pairs heard; a model that cannot yet is no reason to stop."""
         run, epoch = self._run, row["epoch"]
-        pairs = _scored(run, self._version)[: run.config.train.samples]
+        pairs = _scored(run, self._version)[: run.cadence.samples]
         if not pairs:
             return
         folder = run.folder / "samples" / f"epoch-{epoch:04d}"
         try:
-            converter = Converter.of(run, run.checkpoint(str(epoch)), self._device.type)
-            for sample in samples.convert(converter, self._version, pairs):
+            for sample in self._heard(pairs, str(epoch)):
                 samples.write(folder, sample)
                 self._curves.sample(sample, row["step"])
         except CorpuskitError as error:
             yield Note(text=f"no samples of epoch {epoch}: {error}")
+
+    def _heard(self, pairs: Sequence[Pair], epoch: str) -> Iterator[samples.Sample]:
+        """Convert pairs; a vocoder says their targets again."""
+        run, version, device = self._run, self._version, self._device.type
+        if run.record.kind == runs.VOCODER:
+            settings = version.settings
+            vocoder = vocoder_named(
+                run.workspace,
+                f"{run.tag}@{epoch}",
+                settings.features,
+                settings.audio.rate,
+                device,
+            )
+            return samples.copies(vocoder, version, pairs)
+        converter = Converter.of(run, run.checkpoint(epoch), device)
+        return samples.convert(converter, version, pairs)
 
     def end(self, event: Ended) -> None:
         """Write down that the session ended, by itself or by a signal."""
@@ -247,11 +287,11 @@ def _recorded(run: runs.Run) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, GeneratorExit):
-        if runs.open_run(run.workspace, run.tag).record.status == "running":
+        if runs.open_run(run.workspace, run.tag, None).record.status == "running":
             runs.update(run, status="stopped")
         raise
     except torch.OutOfMemoryError as error:
-        batch_size = run.config.train.batch_size
+        batch_size = run.cadence.batch_size
         problem = f"the device ran out of memory with train.batch_size {batch_size}"
         _failed(run, problem)
         remedy = f"start a new run with --set train.batch_size={max(1, batch_size // 2)}"

@@ -16,11 +16,12 @@ from trainer.device import libraries, name_of
 if TYPE_CHECKING:
     import torch
 
-    from trainer.plan import Plan
+    from corpuskit.versions import Version
+    from trainer.plan import Ancestor, Plan
 
     Tensors = dict[str, torch.Tensor]
 
-__all__ = ["session_here", "start"]
+__all__ = ["heard_by", "session_here", "start"]
 
 
 def start(made: Plan, processes: int = 1) -> runs.Run:
@@ -51,7 +52,7 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
     remove_leftovers(folder)
     with temporary_folder(folder) as prepared:
         runs.write_description(prepared, config, version, made.statistics)
-        lineage.write_heard(prepared, _heard(made))
+        lineage.write_heard(prepared, heard_by(version, made.ancestor))
         checkpoint.save(prepared / "checkpoints", state, weights, moments)
         here = session_here(made.device, state, made.parts["code"], processes)
         record = _record(made, parameters, here, state.step, parent)
@@ -59,12 +60,12 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
         return runs.claim(workspace, prepared, record, tag, again=made.request.again)
 
 
-def _heard(made: Plan) -> lineage.Heard:
-    """Return what the run and its ancestors will have heard."""
-    own = lineage.heard_in(made.version.split("train"))
-    if made.ancestor is None:
+def heard_by(version: Version, ancestor: Ancestor | None) -> lineage.Heard:
+    """Return what a run on `version` and its ancestors will have heard."""
+    own = lineage.heard_in(version.split("train"))
+    if ancestor is None:
         return own
-    return lineage.union(own, lineage.read_heard(made.ancestor.run.folder))
+    return lineage.union(own, lineage.read_heard(ancestor.run.folder))
 
 
 def _record(
@@ -77,11 +78,7 @@ def _record(
         created=runs.utc_now(),
         identity=made.identity,
         parts=made.parts,
-        dataset=runs.DatasetPart(
-            name=version.name,
-            fingerprint=version.fingerprint,
-            pairs={name: len(version.split(name)) for name in ("train", "dev", "eval")},
-        ),
+        dataset=runs.DatasetPart.of(version),
         speakers=version.speakers,
         statistics=made.statistics_part,
         leaks=runs.LeakPart(

@@ -35,7 +35,7 @@ def list_(
         typer.Option(
             "--only",
             metavar="KEY=VALUE",
-            help="Runs of this dataset, parent, status or verdict, e.g. dataset=N2C_4",
+            help="Runs of this dataset, kind, parent, status or verdict, e.g. dataset=N2C_4",
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -86,7 +86,7 @@ VocoderOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What makes sound: world, griffinlim or hifigan:PATH "
+        help="What makes sound: world, griffinlim, hifigan:PATH or a vocoder run's TAG "
         "[default: the run's train.vocoder]",
         show_default=False,
     ),

@@ -52,7 +52,7 @@ def _show(where: Path, tag: str, verdict: Verdict | None, *, as_json: bool) -> N
     from trainer.runs import metrics, open_run
     from trainer.wording.runs import as_mapping, shown
 
-    found = open_run(where, tag)
+    found = open_run(where, tag, kind=None)
     rows = metrics(found.folder)
     checkpoints = [each.folder.name for each in listed(found.checkpoints)]
     if as_json:

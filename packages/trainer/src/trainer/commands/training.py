@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from trainer.loop import Ended, Event, Progress
     from trainer.plan import Request
     from trainer.runs import Run
+    from trainer.vocoder_data import VocoderSplits
 
-__all__ = ["advance", "joined_world", "progress_bar", "run_request", "show_notes", "train"]
+__all__ = [
+    "advance",
+    "joined_world",
+    "progress_bar",
+    "run_request",
+    "run_vocoder",
+    "show_notes",
+    "train",
+]
 
 
 @contextmanager
@@ -73,11 +82,22 @@ def run_request(request: Request, world: World, *, quiet: bool) -> Run:
     return train(run, made.version, made.device, splits, world, quiet=quiet)
 
 
+def run_vocoder(request: Request, world: World, *, quiet: bool) -> Run:
+    """Plan, start and train the vocoder that was asked for; returns its run."""
+    from trainer.vocoder_plan import load_vocoder, plan_vocoder, start_vocoder
+
+    made = plan_vocoder(request)
+    show_notes(made.notes, quiet=quiet)
+    sounds = load_vocoder(made)  # what cannot be trained on leaves no run behind
+    run = start_vocoder(made)
+    return train(run, made.version, made.device, sounds, world, quiet=quiet)
+
+
 def train(
     run: Run,
     version: Version,
     device: torch.device,
-    splits: Splits | None,
+    splits: Splits | VocoderSplits | None,
     world: World,
     *,
     quiet: bool,
@@ -96,7 +116,7 @@ def train(
     speech = sum(
         pair.source.kept_seconds + pair.target.kept_seconds for pair in version.split("train")
     )
-    now = open_run(run.workspace, run.tag)
+    now = open_run(run.workspace, run.tag, kind=None)
     say(closing(now, ended, speech))
     return now
 

@@ -15,7 +15,7 @@ from corpuskit.diff import diff_settings
 from corpuskit.tables import plain
 from trainer.catalogue import Line
 from trainer.diary import Diary
-from trainer.runs import Run
+from trainer.runs import VOCODER, Run
 from trainer.wording.runs import model_in_short
 
 __all__ = ["MadeVersion", "memo"]
@@ -68,17 +68,35 @@ def _run(run: Run) -> Iterator[str]:
     yield f"    - {run.tag}"
     told = [f"spk: {record.dataset.name}", f"pretrain: {_parent(run)}", f"実行時間: {_time(run)}"]
     told += [
-        f"batch_size:{config['train']['batch_size']}, group_size:{config['train']['group_size']}. "
-        f"warm_up_rate: {config['optim']['warm_up']}, "
-        f"max_lr_scale: {config['optim']['max_lr_scale']}, "
-        f"reset_optim: {record.parent is None or record.parent.optimiser == 'reset'}",
-        f"model {model_in_short(config['model'])}, {record.parameters / 1e6:.2f} M parameters, "
+        _vocoder(config) if record.kind == VOCODER else _conversion(run, config),
+        f"{_what(run, config)}, {record.parameters / 1e6:.2f} M parameters, "
         f"seed {config['train']['seed']}, {record.precision}",
         *_outcome(run),
         *(_remark(remark.text, remark.verdict) for remark in record.remarks),
     ]
     yield from (f"        - {line}" for line in told)
     yield ""
+
+
+def _conversion(run: Run, config: Mapping[str, Any]) -> str:
+    parent = run.record.parent
+    return (
+        f"batch_size:{config['train']['batch_size']}, group_size:{config['train']['group_size']}. "
+        f"warm_up_rate: {config['optim']['warm_up']}, "
+        f"max_lr_scale: {config['optim']['max_lr_scale']}, "
+        f"reset_optim: {parent is None or parent.optimiser == 'reset'}"
+    )
+
+
+def _vocoder(config: Mapping[str, Any]) -> str:
+    train, optim = config["train"], config["optim"]
+    return f"batch_size:{train['batch_size']}, segment: {train['segment']}. lr: {optim['lr']:g}"
+
+
+def _what(run: Run, config: Mapping[str, Any]) -> str:
+    if run.record.kind == VOCODER:
+        return "vocoder hifigan"
+    return f"model {model_in_short(config['model'])}"
 
 
 def _search(line: Line) -> Iterator[str]:

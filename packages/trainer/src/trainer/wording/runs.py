@@ -11,7 +11,7 @@ from trainer.catalogue import SEARCH, Line
 from trainer.descent import Verdict
 from trainer.history import Past
 from trainer.remarks import Remark
-from trainer.runs import Run
+from trainer.runs import VOCODER, Run
 from trainer.wording.listening import heard, listened
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ def began(run: Run) -> Iterator[str]:
     counts = record.dataset.pairs
     pairs = ", ".join(f"{counts[split]:,} {split}" for split in ("train", "dev", "eval"))
     yield f"run {run.tag}: dataset {record.dataset.name} ({pairs} pairs)"
+    what = "vocoder hifigan" if record.kind == VOCODER else f"model {run.config.model.kind}"
     yield (
-        f"model {run.config.model.kind}, {record.parameters / 1e6:.2f} M parameters, "
+        f"{what}, {record.parameters / 1e6:.2f} M parameters, "
         f"{record.sessions[-1].device}, {record.precision}"
     )
     yield from _parent(run)
@@ -73,17 +74,28 @@ def _parent(run: Run) -> Iterator[str]:
             )
         )
         yield from (f"  {line}" for line in parent.left)
+    if statistics.choice == "none":
+        return
     owner = "the dataset's own" if statistics.choice == "own" else "the parent's"
     yield f"normalised by {owner} statistics (of dataset {statistics.dataset})"
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int, *, best: bool) -> str:
     """Say how an epoch went."""
+    train, dev = row["train"], row["dev"]
+    if "postnet" in dev:
+        told = f"train {train['total']:.4f}  dev {dev['total']:.4f}  postnet {dev['postnet']:.4f}"
+    else:  # a vocoder's
+        told = f"{_losses(train)}  dev mel {dev['mel']:.4f}"
     return (
         f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  step {row['step']:,}  "
-        f"lr {row['lr']:.2e}  train {row['train']['total']:.4f}  dev {row['dev']['total']:.4f}  "
-        f"postnet {row['dev']['postnet']:.4f}" + ("  best" if best else "")
+        f"lr {row['lr']:.2e}  {told}" + ("  best" if best else "")
     )
+
+
+def _losses(losses: Mapping[str, float]) -> str:
+    names = ("generator", "discriminators", "features", "mel")
+    return "  ".join(f"{name} {losses[name]:.4f}" for name in names)
 
 
 def closing(run: Run, ended: Ended, speech: float) -> str:
@@ -134,8 +146,10 @@ def _row(line: Line, depth: int, verdict: Verdict | None) -> list[str]:
         f"{'  ' * depth}{line.tag}",
         line.dataset or "-",
         _origin(line),
-        model_in_short(line.model) if line.model else "-",
-        _two(line.batch_size, " x ", line.group_size),
+        f"{'vocoder ' if line.kind == VOCODER else ''}{model_in_short(line.model)}"
+        if line.model
+        else "-",
+        _batch(line),
         line.status,
         f"{line.epochs} a trial" if line.status == SEARCH else _two(line.epoch, "/", line.epochs),
         _best(line),
@@ -151,7 +165,8 @@ def _best(line: Line) -> str:
     """Name the best epoch; with its loss where that has no column."""
     if line.best_epoch is None:
         return "-"
-    others = [f"{name} {loss:.4f}" for name, loss in line.best_losses.items() if name == "total"]
+    plain = ("total", "mel") if line.kind == VOCODER else ("total",)
+    others = [f"{name} {loss:.4f}" for name, loss in line.best_losses.items() if name in plain]
     shown = any(name in line.best_losses for name in LOSSES)
     return f"@{line.best_epoch}" if shown else f"{' '.join(others)} @{line.best_epoch}".strip()
 
@@ -172,6 +187,12 @@ def _two(first: int | None, between: str, second: int | None) -> str:
     if first is None and second is None:
         return "-"
     return between.join("?" if value is None else str(value) for value in (first, second))
+
+
+def _batch(line: Line) -> str:
+    if line.kind == VOCODER:
+        return f"{line.batch_size} segments"
+    return _two(line.batch_size, " x ", line.group_size)
 
 
 def model_in_short(model: Mapping[str, Any]) -> str:
