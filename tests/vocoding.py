@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.plan import Request
 from trainer.runs import Run
-from trainer.vocoder_plan import plan_vocoder, start_vocoder
+from trainer.vocoder_plan import mels_for, plan_vocoder, start_vocoder
 from training import go
 
 TINY = (
@@ -36,7 +36,8 @@ def asked(workspace: Path, *settings: str, **options: Any) -> Request:
 
 def started(workspace: Path, *settings: str, **options: Any) -> Run:
     """A tiny vocoder run with its initial checkpoint, not trained yet."""
-    return start_vocoder(plan_vocoder(asked(workspace, *settings, **options)))
+    made = plan_vocoder(asked(workspace, *settings, **options))
+    return start_vocoder(made, mels_for(made))
 
 
 def trained(workspace: Path, *settings: str, **options: Any) -> Run:

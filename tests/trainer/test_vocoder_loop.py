@@ -91,7 +91,7 @@ def test_the_dev_loss_is_that_of_the_saved_weights(workspace: Path) -> None:
 
     errors = []  # of every frame
     for index in range(len(dev)):
-        mel = dev.mel_of(index).T
+        mel = dev.mel[dev.rows_of(index)].T
         with torch.no_grad():  # under weight norm, and all at once
             made = samples_of(learner.generator, run.vocoder_config.generator, mel, 10_000)
         found = spectrum.whole(made[None])[0]

@@ -45,6 +45,7 @@ __all__ = [
     "Converter",
     "Made",
     "Measured",
+    "model_of",
     "phrases_of",
     "targets_by_source",
     "usable_features",
@@ -132,19 +133,10 @@ class Converter:
     @classmethod
     def of(cls, run: Run, checkpoint: Checkpoint, device: str, vocoder: str | None = None) -> Self:
         """Load a checkpoint of an opened run; the errors of `open`."""
-        from trainer.checkpoint import load_weights
         from trainer.device import pick
-        from trainer.model import FS2VC
 
         place = pick(device)
-        model = FS2VC(run.config.model, len(run.speakers))
-        try:
-            model.load_state_dict(load_weights(checkpoint))
-        except RuntimeError:  # names or shapes; torch lists them all over many lines
-            raise BadRun(
-                f"the weights of run {run.tag} do not fit this release's model",
-                "convert with the release that trained it",
-            ) from None
+        model = model_of(run, checkpoint)
         settings = run.settings
         _load_libraries(settings)
         return cls(
@@ -327,6 +319,28 @@ class Converter:
             target_speaker=rows(target),
             phrases=padded(phrases),
         ).to(self.device)
+
+
+def model_of(run: Run, checkpoint: Checkpoint) -> FS2VC:
+    """Return a run's model with the weights of a checkpoint, on the CPU.
+
+    Raises
+    ------
+    BadRun
+        They are missing or damaged, or were trained by another release.
+    """
+    from trainer.checkpoint import load_weights
+    from trainer.model import FS2VC
+
+    model = FS2VC(run.config.model, len(run.speakers))
+    try:
+        model.load_state_dict(load_weights(checkpoint))
+    except RuntimeError:  # names or shapes; torch lists them all over many lines
+        raise BadRun(
+            f"the weights of run {run.tag} do not fit this release's model",
+            "convert with the release that trained it",
+        ) from None
+    return model
 
 
 _REMEDY = "give a recording of speech"

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["on_features", "on_leaks", "on_near_runs", "on_schedule"]
 
 
-def on_leaks(leaks: Leaks, version: Version, *, keep: bool) -> list[str]:
+def on_leaks(
+    leaks: Leaks, version: Version, *, keep: bool, whose: str = "the parent or its ancestors"
+) -> list[str]:
     """Name what the parent knows of the dev and eval splits."""
     notes = []
     if leaks.pairs:
@@ -28,19 +30,19 @@ def on_leaks(leaks: Leaks, version: Version, *, keep: bool) -> list[str]:
         names = [split[pair] for pair in leaks.pairs]
         shown = ", ".join(leaks.sentences[:10]) + (", ..." if len(leaks.sentences) > 10 else "")
         notes.append(
-            f"leak: the parent or its ancestors were trained on {names.count('dev')} dev and "
+            f"leak: {whose} were trained on {names.count('dev')} dev and "
             f"{names.count('eval')} eval pairs in the same voice ({shown}); "
             + ("they count in scores (--keep-leaks)" if keep else "left out of scores")
         )
     if leaks.other_voice:
         notes.append(
-            f"{len(leaks.other_voice)} dev and eval pairs say sentences that the parent or its "
-            "ancestors heard in other voices; they count in scores"
+            f"{len(leaks.other_voice)} dev and eval pairs say sentences that {whose} "
+            "heard in other voices; they count in scores"
         )
     return notes
 
 
-def on_features(version: Version, parent: Run | None) -> list[str]:
+def on_features(version: Version, parent: Run | None, whose: str = "the parent") -> list[str]:
     """Point out features that do not mean what the parent learnt."""
     if parent is None:
         return []
@@ -51,7 +53,7 @@ def on_features(version: Version, parent: Run | None) -> list[str]:
 
     changed = differences(shared(parent.settings), shared(version.settings))
     return [
-        f"{key} is {ours}, but the parent's dataset had {theirs}: the parent's weights were "
+        f"{key} is {ours}, but {whose}'s dataset had {theirs}: {whose}'s weights were "
         "learnt on other features"
         for key, (theirs, ours) in changed.items()
     ]

@@ -318,7 +318,7 @@ def leaks_of(version: Version, ancestor: Ancestor | None) -> lineage.Leaks:
     return lineage.find_leaks(heard, (*version.split("dev"), *version.split("eval")))
 
 
-def check_splits(version: Version, left_out: Sequence[str]) -> None:
+def check_splits(version: Version, left_out: Sequence[str], whose: str = "the parent was") -> None:
     """Make sure that there is something to train and to score on.
 
     Raises
@@ -336,7 +336,7 @@ def check_splits(version: Version, left_out: Sequence[str]) -> None:
             )
     if not lineage.without(version.split("dev"), left_out):
         raise Refused(
-            f"the parent was trained on every dev sentence of dataset {version.name}, "
+            f"{whose} trained on every dev sentence of dataset {version.name}, "
             "so no dev score would mean anything",
             "--keep-leaks scores them all the same",
         )

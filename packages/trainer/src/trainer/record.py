@@ -18,6 +18,7 @@ __all__ = [
     "VOCODER",
     "DatasetPart",
     "LeakPart",
+    "MelPart",
     "Parent",
     "Record",
     "Session",
@@ -57,6 +58,16 @@ class Parent:
     optimiser: str  # "reset" or "kept"
     loaded: int  # tensors taken over as they are or by speaker
     left: tuple[str, ...]  # what did not fit, and what is new: one line each
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelPart:
+    """The checkpoint whose mels a vocoder learns from."""
+
+    tag: str
+    epoch: int
+    digest: str  # SHA-256 of its weights
+    file: str  # SHA-256 of the mels it made, which the run keeps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,17 +133,19 @@ class Record:
     listening: Mapping[str, Any] = field(default_factory=dict)  # of `listen --score`, by name
     remarks: tuple[Remark, ...] = ()  # in the order in which they were written
     kind: str = CONVERSION
+    mels: MelPart | None = None  # of a vocoder; None: the recordings' own
     schema: int = SCHEMA
 
 
 def record_of(mapping: dict[str, Any]) -> Record:
     """Read a record; KeyError or TypeError where it is none."""
-    parent, leaks = mapping["parent"], mapping["leaks"]
+    parent, leaks, mels = mapping["parent"], mapping["leaks"], mapping.get("mels")
     nested = {
         "dataset": DatasetPart(**mapping["dataset"]),
         "statistics": StatisticsPart(**mapping["statistics"]),
         "leaks": LeakPart(**{**leaks, "pairs": tuple(leaks["pairs"])}),
         "parent": Parent(**{**parent, "left": tuple(parent["left"])}) if parent else None,
+        "mels": MelPart(**mels) if mels else None,
         "speakers": tuple(mapping["speakers"]),
         "remarks": tuple(Remark(**each) for each in mapping.get("remarks", ())),
         "sessions": tuple(

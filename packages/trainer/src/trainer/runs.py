@@ -7,6 +7,7 @@
     runs/N2C_5/metrics.jsonl       one row an epoch
     runs/N2C_5/checkpoints/        see checkpoint.py
     runs/N2C_5/samples/            converted dev pairs; a vocoder's copies of their targets
+    runs/N2C_5/mels.safetensors    what a model made for a vocoder to learn from, see forced.py
     runs/N2C_5/tensorboard/        the rows again, as curves
     searches/N2C_11/runs/trial_3/  run N2C_11#3, the trial of a search: the same files
 
@@ -55,6 +56,7 @@ from trainer.record import (
     VOCODER,
     DatasetPart,
     LeakPart,
+    MelPart,
     Parent,
     Record,
     Session,
@@ -75,6 +77,7 @@ __all__ = [
     "Cadence",
     "DatasetPart",
     "LeakPart",
+    "MelPart",
     "Parent",
     "Process",
     "Record",

@@ -3,13 +3,14 @@
 samples/epoch-0010/arctic_a0001.N-C.wav    through the vocoder
 samples/epoch-0010/arctic_a0001.N-C.npz    mel: converted, and the target's own
 
-Of a vocoder run they are copies: the targets' own mels made sound, arctic_a0001.C.wav.
+Of a vocoder run they are copies: mels of the targets, their own or those a model made for it to
+learn from, made sound, arctic_a0001.C.wav.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,12 +76,18 @@ def convert(converter: Converter, version: Version, pairs: Sequence[Pair]) -> It
         )
 
 
-def copies(vocoder: Vocoder, version: Version, pairs: Sequence[Pair]) -> Iterator[Sample]:
-    """Say the targets of pairs again from their own mels."""
+def copies(
+    vocoder: Vocoder,
+    version: Version,
+    pairs: Sequence[Pair],
+    mels: Mapping[str, Float32] | None = None,
+) -> Iterator[Sample]:
+    """Say the targets of pairs again from their own mels, or from those made of the pairs."""
     features, rate = version.settings.features, version.settings.audio.rate
     for pair in pairs:
         own = version.features(pair.target)
-        said = vocoder(Speech(mel=own.mel, f0=own.f0))
+        mel = own.mel if mels is None else mels[pair.id]
+        said = vocoder(Speech(mel=mel, f0=own.f0[: len(mel)]))
         yield Sample(
             name=f"{pair.sentence}.{pair.target.speaker}",
             mel=extract(said.astype(np.float64), rate, features).mel,

@@ -18,7 +18,7 @@ import torch
 from corpuskit.errors import BadSetting, CorpuskitError, Refused
 from corpuskit.files import remove_leftovers
 from corpuskit.versions import Pair, Version, open_version
-from trainer import lineage, runs, samples
+from trainer import forced, lineage, runs, samples
 from trainer.checkpoint import last
 from trainer.convert import Converter
 from trainer.curves import Curves
@@ -160,7 +160,7 @@ def _events(
         if not isinstance(splits, VocoderSplits):
             config = run.vocoder_config
             segment = config.train.segment // config.generator.hop
-            splits = load_sounds(version, left_out, device, segment)
+            splits = load_sounds(version, left_out, device, segment, forced.read(run))
         yield from train_vocoder(run, splits, device, stop)
         return
     if not isinstance(splits, Splits):
@@ -267,7 +267,7 @@ class _Keeper:
                 settings.audio.rate,
                 device,
             )
-            return samples.copies(vocoder, version, pairs)
+            return samples.copies(vocoder, version, pairs, forced.read(run))
         converter = Converter.of(run, run.checkpoint(epoch), device)
         return samples.convert(converter, version, pairs)
 

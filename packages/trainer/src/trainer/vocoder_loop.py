@@ -149,8 +149,8 @@ def _copies(
         for index in range(len(dev)):
             if stop.requested:
                 return None
-            wanted = dev.mel_of(index).T
-            samples = samples_of(generator, config.generator, wanted, CHUNK)
+            rows = dev.rows_of(index)
+            samples = samples_of(generator, config.generator, dev.mel[rows].T, CHUNK)
             found = mel.whole(samples[None])[0]
-            total += (found - wanted).abs().double().mean(dim=0).sum()
+            total += (found - dev.recorded[rows].T).abs().double().mean(dim=0).sum()
     return {"mel": float(total) / int(dev.frames.sum())}

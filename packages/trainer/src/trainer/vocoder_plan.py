@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from corpuskit.config import check_name, from_mapping, to_mapping, with_settings
 from corpuskit.errors import BadSetting, Refused
 from corpuskit.files import remove_leftovers, temporary_folder
 from corpuskit.versions import Version, open_version
-from trainer import checkpoint, identity, lineage, notes, runs
+from trainer import checkpoint, forced, identity, lineage, notes, runs
 from trainer.config import find_model
 from trainer.device import pick, pick_precision
-from trainer.plan import Ancestor, Request, ancestor_of, check_splits, leaks_of, parent_part
+from trainer.plan import Ancestor, Request, ancestor_of, check_splits, parent_part
 from trainer.start import heard_by, session_here
 from trainer.vocoder_data import VocoderSplits, load_sounds
 from trainer.vocoder_runs import mels_of
 from trainer.vocoders.config import CADENCE, VocoderConfig, determining
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from trainer.vocoder_learner import VocoderLearner
 
-__all__ = ["VocoderPlan", "load_vocoder", "plan_vocoder", "start_vocoder"]
+__all__ = ["VocoderPlan", "load_vocoder", "mels_for", "plan_vocoder", "start_vocoder"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class VocoderPlan:
     device: torch.device
     precision: str
     ancestor: Ancestor | None
+    teacher: forced.Teacher | None  # whose mels it learns from; None: the recordings' own
     leaks: lineage.Leaks
     parts: Mapping[str, Any]  # what the identity is the hash of
     notes: tuple[str, ...]  # what the user should know before
@@ -68,9 +71,14 @@ def plan_vocoder(request: Request) -> VocoderPlan:
     _check_fit(config, version)
     if ancestor is not None:
         _check_ancestor(config, version, ancestor)
-    leaks = leaks_of(version, ancestor)
+    teacher = None
+    if config.train.mels:
+        teacher = forced.teacher_of(request.workspace, config.train.mels)
+        forced.check(teacher, version)
+        config = replace(config, train=replace(config.train, mels=teacher.name))
+    leaks = _leaks(version, ancestor, teacher)
     left_out = () if request.keep_leaks else leaks.pairs
-    check_splits(version, left_out)
+    check_splits(version, left_out, f"{_knowing(teacher)} was")
     device = pick(request.device)
     precision = pick_precision(config.train.precision, device)
     settings = determining(config)
@@ -82,6 +90,7 @@ def plan_vocoder(request: Request) -> VocoderPlan:
         device=device,
         precision=precision,
         ancestor=ancestor,
+        teacher=teacher,
         leaks=leaks,
         parts={
             "kind": runs.VOCODER,
@@ -89,9 +98,10 @@ def plan_vocoder(request: Request) -> VocoderPlan:
             "dataset": version.fingerprint,
             "split": identity.split_digest(version.pairs, left_out),
             "parent": parent_part(ancestor),
+            "mels": teacher.part if teacher else None,
             "code": identity.code_digest(identity.VOCODER_CODE),
         },
-        notes=tuple(notes.on_leaks(leaks, version, keep=request.keep_leaks)),
+        notes=_notes(version, teacher, leaks, keep=request.keep_leaks),
     )
     if not request.again:
         same = runs.find_same(request.workspace, made.identity)
@@ -100,10 +110,53 @@ def plan_vocoder(request: Request) -> VocoderPlan:
     return made
 
 
-def load_vocoder(made: VocoderPlan) -> VocoderSplits:
-    """Read the recordings of a plan; the errors of `load_sounds`."""
+def _notes(
+    version: Version, teacher: forced.Teacher | None, leaks: lineage.Leaks, *, keep: bool
+) -> tuple[str, ...]:
+    """Say what the user should know before."""
+    whose = f"{_knowing(teacher)}, or an ancestor,"
+    found = notes.on_leaks(leaks, version, keep=keep, whose=whose)
+    if teacher is not None:
+        tag = f"run {teacher.run.tag}"
+        found += notes.on_features(version, teacher.run, tag)
+        pairs = len(version.split("train")) + len(version.split("dev"))
+        found.append(f"{tag} makes the mels of {pairs:,} pairs, epoch {teacher.place.epoch}")
+    return tuple(found)
+
+
+def _knowing(teacher: forced.Teacher | None) -> str:
+    """Name who may have been trained on held-out pairs."""
+    return "the parent" if teacher is None else "the parent or the model of train.mels"
+
+
+def mels_for(made: VocoderPlan) -> forced.Mels | None:
+    """Make the mels a plan asks a model for; None where they are the recordings' own.
+
+    Raises
+    ------
+    CorpuskitError
+        As `forced.make`.
+    """
+    if made.teacher is None:
+        return None
+    dev = lineage.without(made.version.split("dev"), made.left_out)
+    pairs = (*made.version.split("train"), *dev)
+    return forced.make(made.teacher, made.version, pairs, made.device)
+
+
+def load_vocoder(made: VocoderPlan, mels: forced.Mels | None = None) -> VocoderSplits:
+    """Read the recordings of a plan, to be told by `mels_for` it; the errors of `load_sounds`."""
     segment = made.config.train.segment // made.config.generator.hop
-    return load_sounds(made.version, made.left_out, made.device, segment)
+    return load_sounds(made.version, made.left_out, made.device, segment, mels)
+
+
+def _leaks(
+    version: Version, ancestor: Ancestor | None, teacher: forced.Teacher | None
+) -> lineage.Leaks:
+    """Return which held-out pairs the ancestor, or the model of the mels, was trained on."""
+    known = [each.run for each in (ancestor, teacher) if each is not None]
+    heard = lineage.union(*(lineage.read_heard(run.folder) for run in known))
+    return lineage.find_leaks(heard, (*version.split("dev"), *version.split("eval")))
 
 
 def _settings(request: Request, ancestor: Ancestor | None) -> VocoderConfig:
@@ -114,7 +167,7 @@ def _settings(request: Request, ancestor: Ancestor | None) -> VocoderConfig:
         start, where = find_model(request.model, "vocoders")
     elif ancestor is not None:
         start = to_mapping(ancestor.run.vocoder_config)
-        for key in CADENCE:
+        for key in (*CADENCE, "mels"):
             del start["train"][key]
         where = f"run {ancestor.run.tag}"
     options = {"train.epochs": request.epochs, "train.precision": request.precision}
@@ -171,8 +224,8 @@ def _check_ancestor(config: VocoderConfig, version: Version, ancestor: Ancestor)
 # ----------------------------------------------------------------------- start
 
 
-def start_vocoder(made: VocoderPlan) -> runs.Run:
-    """Build the initial checkpoint, write the folder, and claim its tag.
+def start_vocoder(made: VocoderPlan, mels: forced.Mels | None = None) -> runs.Run:
+    """Build the initial checkpoint, write the folder, and claim its tag; `mels_for` it go along.
 
     Raises
     ------
@@ -202,7 +255,22 @@ def start_vocoder(made: VocoderPlan) -> runs.Run:
         checkpoint.save(prepared / "checkpoints", state, learner.weights(), learner.tensors())
         here = session_here(made.device, state, made.parts["code"])
         record = _record(made, sum(each.numel() for each in sizes), here, parent)
+        record = replace(record, mels=_keep(prepared, made.teacher, mels))
         return runs.claim(workspace, prepared, record, made.request.tag, again=made.request.again)
+
+
+def _keep(
+    folder: Path, teacher: forced.Teacher | None, mels: forced.Mels | None
+) -> runs.MelPart | None:
+    """Write the mels into the run's folder: going on must not hang on another run."""
+    if teacher is None or mels is None:
+        return None
+    return runs.MelPart(
+        tag=teacher.run.tag,
+        epoch=teacher.place.epoch,
+        digest=teacher.digest,
+        file=forced.write(folder, mels),
+    )
 
 
 def _take_over(learner: VocoderLearner, ancestor: Ancestor | None) -> runs.Parent | None:

@@ -84,12 +84,13 @@ def run_request(request: Request, world: World, *, quiet: bool) -> Run:
 
 def run_vocoder(request: Request, world: World, *, quiet: bool) -> Run:
     """Plan, start and train the vocoder that was asked for; returns its run."""
-    from trainer.vocoder_plan import load_vocoder, plan_vocoder, start_vocoder
+    from trainer.vocoder_plan import load_vocoder, mels_for, plan_vocoder, start_vocoder
 
     made = plan_vocoder(request)
     show_notes(made.notes, quiet=quiet)
-    sounds = load_vocoder(made)  # what cannot be trained on leaves no run behind
-    run = start_vocoder(made)
+    mels = mels_for(made)
+    sounds = load_vocoder(made, mels)  # what cannot be trained on leaves no run behind
+    run = start_vocoder(made, mels)
     return train(run, made.version, made.device, sounds, world, quiet=quiet)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -53,6 +54,15 @@ def run(
             show_default=False,
         ),
     ] = None,
+    mels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG[@EPOCH]",
+            help="Learn from the mels this conversion model makes of the pairs under teacher "
+            "forcing (train.mels) [default: the recordings' own]",
+            show_default=False,
+        ),
+    ] = None,
     settings: SettingsOption = None,
     epochs: Annotated[
         int | None,
@@ -81,7 +91,7 @@ def run(
         pretrain=pretrain,
         tag=tag,
         model=model,
-        settings=tuple(settings or ()),
+        settings=(*(settings or ()), *([f"train.mels={json.dumps(mels)}"] if mels else [])),
         epochs=epochs,
         precision=precision,
         device=device,

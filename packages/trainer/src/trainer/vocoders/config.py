@@ -154,6 +154,7 @@ class VocoderTrainConfig:
     batch_size: int = 16  # segments a step
     segment: int = 8192  # samples
     segments: int = 1  # that each recording gives an epoch
+    mels: str = ""  # TAG or TAG@EPOCH: a model's of the train pairs, see forced.py; "" = recorded
     seed: int = 0
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bf16 on CUDA, else fp32
     save_every: int = 100  # epochs between kept checkpoints; last and best are always kept
@@ -196,6 +197,6 @@ class VocoderConfig:
 def determining(config: VocoderConfig) -> dict[str, Any]:
     """Return the settings that determine a run's weights at a given step, as plain values."""
     mapping: dict[str, Any] = to_mapping(config)
-    for key in CADENCE:
+    for key in (*CADENCE, "mels"):  # whose mels are in the identity with their weights
         del mapping["train"][key]
     return mapping

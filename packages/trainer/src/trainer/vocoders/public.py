@@ -45,7 +45,13 @@ class MelConfig:
     fmin: float  # Hz
     fmax: float | None  # Hz; None: half the rate
 
-    def check(self, settings: FeatureConfig, rate: int, label: str) -> None:
+    def check(
+        self,
+        settings: FeatureConfig,
+        rate: int,
+        label: str,
+        remedy: str = "use a vocoder trained on such mels",
+    ) -> None:
         """Make sure that mels made with `settings` at `rate` Hz are such mels.
 
         Raises
@@ -72,7 +78,7 @@ class MelConfig:
             wanted = " ".join(f"--set {key}={theirs:g}" for theirs, key, _ in other.values())
             raise BadSetting(
                 f"{label} was trained on other mels: {told}",
-                f"use a vocoder trained on such mels, or build a version with {wanted}",
+                f"{remedy}, or build a version with {wanted}",
             )
 
 

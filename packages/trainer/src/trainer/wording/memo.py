@@ -68,7 +68,7 @@ def _run(run: Run) -> Iterator[str]:
     yield f"    - {run.tag}"
     told = [f"spk: {record.dataset.name}", f"pretrain: {_parent(run)}", f"実行時間: {_time(run)}"]
     told += [
-        _vocoder(config) if record.kind == VOCODER else _conversion(run, config),
+        _vocoder(run, config) if record.kind == VOCODER else _conversion(run, config),
         f"{_what(run, config)}, {record.parameters / 1e6:.2f} M parameters, "
         f"seed {config['train']['seed']}, {record.precision}",
         *_outcome(run),
@@ -88,9 +88,11 @@ def _conversion(run: Run, config: Mapping[str, Any]) -> str:
     )
 
 
-def _vocoder(config: Mapping[str, Any]) -> str:
-    train, optim = config["train"], config["optim"]
-    return f"batch_size:{train['batch_size']}, segment: {train['segment']}. lr: {optim['lr']:g}"
+def _vocoder(run: Run, config: Mapping[str, Any]) -> str:
+    train, optim, mels = config["train"], config["optim"], run.record.mels
+    return f"batch_size:{train['batch_size']}, segment: {train['segment']}. lr: {optim['lr']:g}" + (
+        f", mels: {mels.tag}({mels.epoch}epoch)" if mels else ""
+    )
 
 
 def _what(run: Run, config: Mapping[str, Any]) -> str:

@@ -74,6 +74,9 @@ def _parent(run: Run) -> Iterator[str]:
             )
         )
         yield from (f"  {line}" for line in parent.left)
+    if run.record.mels is not None:
+        mels = run.record.mels
+        yield f"on the mels of run {mels.tag}, epoch {mels.epoch}, under teacher forcing"
     if statistics.choice == "none":
         return
     owner = "the dataset's own" if statistics.choice == "own" else "the parent's"
