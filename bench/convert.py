@@ -57,7 +57,7 @@ def main() -> None:
         converter.convert(paths[0])  # what is made once is not timed
         measured = row(
             "reading, silence, F0, energy, mel (one thread)",
-            lambda: [converter.measured(path, "A") for path in paths],
+            lambda: [converter.ready(path, "A").measured for path in paths],
         )
         made = row(
             "model, one recording at a time",

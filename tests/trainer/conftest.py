@@ -10,7 +10,9 @@ import pytest
 
 import trainer.cli
 from called import Command, Result
+from speaking import keeping_time, parrot, workspace_in
 from synthetic import PairCorpus, write_pair_corpus
+from trainer.convert import Converter
 from untrained import built, dataset_settings
 
 
@@ -53,3 +55,21 @@ def command(
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def steady_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with dataset demo and the untrained run demo_1; not to be changed."""
+    return workspace_in(tmp_path_factory.mktemp("steady"))
+
+
+@pytest.fixture
+def steady(steady_workspace: Path) -> Converter:
+    """A converter that says what it hears, as the target's statistics have it."""
+    return parrot(Converter.open(steady_workspace, "demo_1", device="cpu"))
+
+
+@pytest.fixture
+def timed(steady_workspace: Path) -> Converter:
+    """A converter with a model of random weights that gives every frame the length it has."""
+    return keeping_time(Converter.open(steady_workspace, "demo_1", device="cpu"))

@@ -38,6 +38,7 @@ Float64 = npt.NDArray[np.float64]
 
 EXTENSIONS = (".wav", ".flac")  # what a folder scan takes for recordings
 LOWEST_RATE = 4000  # Hz; below, there is no speech to analyse
+_BLOCK = 1 << 20  # samples rounded at once
 _EIGHT_OR_SIXTEEN_BIT = {"PCM_16", "PCM_S8", "PCM_U8"}
 _LOUDEST = 100.0  # times full scale (40 dB above it); floats beyond it have lost their scale
 
@@ -215,8 +216,12 @@ def resample(samples: Float64, rate: int, new_rate: int) -> Float64:
 
 def to_16_bit(samples: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
     """Round samples (full scale 1.0) to 16-bit steps, clipping what exceeds them."""
-    steps = np.round(np.asarray(samples, dtype=np.float64) * 32768)
-    return np.clip(steps, -32768, 32767).astype(np.int16)
+    found = np.empty(np.shape(samples), dtype=np.int16)
+    for first in range(0, len(found), _BLOCK):  # an hour would take gigabytes at once
+        block = slice(first, first + _BLOCK)
+        steps = np.round(np.asarray(samples[block], dtype=np.float64) * 32768)
+        found[block] = np.clip(steps, -32768, 32767)
+    return found
 
 
 def write_wav(path: Path, samples: npt.NDArray[Any], rate: int) -> None:

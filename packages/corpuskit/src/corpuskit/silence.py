@@ -40,6 +40,7 @@ Float64 = npt.NDArray[np.float64]
 Span = tuple[int, int]
 
 LEVELS_VERSION = 2  # raise when levels objects hold other numbers for the same input
+_BLOCK = 10_000  # ms measured at once
 FLOOR_16_BIT = -90.31  # dBFS; the level of one 16-bit step
 
 
@@ -104,13 +105,22 @@ def level_curve(sound: Sound) -> LevelCurve:
     samples = len(sound.samples)
     milliseconds = round(1000 * (samples / sound.rate))
     edges = np.minimum(_grid(milliseconds, sound.rate), samples)
-    squares = np.square(sound.samples)
     return LevelCurve(
-        forward=_sums_between(squares, edges),
-        backward=_sums_between(squares[::-1], edges),
+        forward=_energies(sound.samples, edges),
+        backward=_energies(sound.samples[::-1], edges),
         rate=sound.rate,
         samples=samples,
     )
+
+
+def _energies(samples: Float64, edges: npt.NDArray[np.int64]) -> Float64:
+    """Return the sum of squares between each two edges, a block at a time: memory stays flat."""
+    found = np.zeros(max(len(edges) - 1, 0))
+    for first in range(0, len(found), _BLOCK):
+        here = edges[first : first + _BLOCK + 1]
+        squares = np.square(samples[here[0] : here[-1]], dtype=np.float64)
+        found[first : first + _BLOCK] = _sums_between(squares, here - here[0])
+    return found
 
 
 def _sums_between(values: Float64, edges: npt.NDArray[np.int64]) -> Float64:

@@ -1,7 +1,8 @@
 """From any recording to the target's voice, with everything a run carries in its folder.
 
 A recording is treated exactly as the dataset's were: trimmed by the version's silence
-settings, measured by corpuskit's code, normalised by the run's statistics.
+settings, measured by corpuskit's code, normalised by the run's statistics. One longer than what
+the run was trained on is converted phrase by phrase (see `pieces`).
 
     >>> converter = Converter.open(workspace, "N2C_28")
     >>> converted = converter.convert(Path("in.wav"))
@@ -10,24 +11,29 @@ settings, measured by corpuskit's code, normalised by the run's statistics.
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from corpuskit import silence
-from corpuskit.audio import Sound, decode, resample
+from corpuskit.audio import Sound, decode, header
 from corpuskit.config import DatasetConfig
 from corpuskit.directions import directions
 from corpuskit.errors import BadAudio, BadSetting, unknown
-from corpuskit.features import Features, continuous_log_f0, extract, for_voice
+from corpuskit.features import extract
+from corpuskit.silence import level_curve
+from trainer import hearing
 from trainer.data import Frames, Normaliser
 from trainer.errors import BadRun
+from trainer.hearing import Heard, Measured, phrases_of, usable_features
+from trainer.manner import Manner
+from trainer.pieces import Piece, batches, joined
+from trainer.usual import Usual, level_of_curve
 from trainer.vocoder_runs import vocoder_named
 from trainer.vocoders.speech import Speech, Vocoder
 
@@ -45,6 +51,7 @@ __all__ = [
     "Converter",
     "Made",
     "Measured",
+    "Ready",
     "model_of",
     "phrases_of",
     "targets_by_source",
@@ -54,7 +61,12 @@ __all__ = [
 
 Float32 = npt.NDArray[np.float32]
 Span = tuple[int, int]
-Measured = tuple[Features, tuple[Span, ...]]  # kept frames, and the silent spans among them
+
+LONGEST = 15.0  # seconds converted at once by a run that does not tell what it was trained on
+BATCH = 12_000  # frames of pieces in one batch, with padding
+BATCHED = 16  # pieces in one batch
+PEAK = 10 ** (-0.1 / 20)  # no sample of a conversion is above -0.1 dBFS once its level is set
+SHORT_OF = 0.5  # dB; a level missed by more, because of the peaks, is told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +83,27 @@ class Made:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A recording that was measured."""
+
+    name: str  # of the recording, in messages
+    heard: Heard
+    measured: Measured | Sound  # samples, where it is converted in pieces
+    took: float  # seconds so far
+
+
+@dataclass(frozen=True, kw_only=True)
 class Converted:
     """What became of one recording."""
 
     samples: Float32  # (n,), full scale is 1.0
     rate: int  # Hz
-    speech: Speech  # what the vocoder was given
+    speech: Speech  # what the vocoder was given; of pieces, end to end without their pauses
     vocoder: str  # its name
     source: str  # speaker the recording was taken for
     target: str  # speaker it was converted to
     took: float  # seconds for analysis, model and vocoder
+    notes: tuple[str, ...] = ()  # what it suffered from, each continuing the recording's name
 
     @property
     def seconds(self) -> float:
@@ -91,6 +114,12 @@ class Converted:
     def speed(self) -> float:
         """How many times faster than real time it was made."""
         return self.seconds / max(self.took, 1e-9)
+
+    def without_sound(self) -> Converted:
+        """Return what is to be told of it, without the memory its sound takes."""
+        silent = np.broadcast_to(np.float32(0), self.samples.shape)
+        none = Speech(mel=np.zeros((0, 0), np.float32), f0=np.zeros(0, np.float32))
+        return replace(self, samples=silent, speech=none)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +134,7 @@ class Converter:
     vocoder: Vocoder
     label: str  # names the run in messages
     f0_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # Hz, by speaker
+    usual: Usual | None = None  # levels and lengths it was trained on, where they are known
 
     @classmethod
     def open(
@@ -134,6 +164,7 @@ class Converter:
     def of(cls, run: Run, checkpoint: Checkpoint, device: str, vocoder: str | None = None) -> Self:
         """Load a checkpoint of an opened run; the errors of `open`."""
         from trainer.device import pick
+        from trainer.usual import of_run
 
         place = pick(device)
         model = model_of(run, checkpoint)
@@ -154,6 +185,7 @@ class Converter:
             ),
             label=f"run {run.tag}",
             f0_ranges=run.f0_ranges,
+            usual=of_run(run),
         )
 
     def convert(
@@ -162,6 +194,8 @@ class Converter:
         target: str | None = None,
         source: str | None = None,
         draw: Draw | None = None,
+        manner: Manner | None = None,
+        threads: Executor | None = None,
     ) -> Converted:
         """Convert a recording (a file, or decoded samples).
 
@@ -171,65 +205,191 @@ class Converter:
         source : speaker of the run whose voice the recording is nearest to; the first by name
             when left out
         draw : how phrases' prosody is drawn, for a model that has any; the likeliest when left out
+        manner : pitch, speed and level; as the model speaks when left out
+        threads : measure and make audible the pieces of a long recording
 
         Raises
         ------
         BadAudio
             The recording cannot be used; the message names it and says why.
         BadSetting, UnknownName
-            The target is not named though there are several, or not one of the run's; or a
-            temperature is given to a model that draws nothing.
+            The target is not named though there are several, or not one of the run's; or
+            something is asked for that model or vocoder cannot do.
         """
+        manner = manner or Manner()
+        between = self.agreed(source, target, draw, manner)
+        ready = self.ready(recording, between[0])
         began = time.perf_counter()
-        source, target = self.agreed(source, target, draw)
-        name = str(recording) if isinstance(recording, Path) else "the recording"
-        (made,) = self.made([self.measured(recording, source)], source, target, draw)
-        return self.sounding(name, made.speech, (source, target), began)
+        if isinstance(ready.measured, Sound):
+            return self._in_pieces(ready, ready.measured, between, draw, manner, threads)
+        (made,) = self.made([ready.measured], *between, draw, manner)
+        ready = replace(ready, took=ready.took + time.perf_counter() - began)
+        return self.sounding(ready, made.speech, between, manner)
 
-    def agreed(self, source: str | None, target: str | None, draw: Draw | None) -> tuple[str, str]:
+    def agreed(
+        self,
+        source: str | None,
+        target: str | None,
+        draw: Draw | None,
+        manner: Manner | None = None,
+    ) -> tuple[str, str]:
         """Return the speakers to convert between; the errors of `convert` that no recording has."""
         if draw is not None and draw.temperature and self.model.prosody is None:
             raise BadSetting(
                 f"{self.label} draws no prosody, so a temperature means nothing to it",
                 "leave --temperature out, or use a model with model.prosody = wgmm",
             )
+        if manner is not None and manner.pitch_shift and not self.vocoder.hears_f0:
+            raise BadSetting(
+                f"vocoder {self.vocoder.name} takes the pitch from the mel, "
+                "which a pitch shift does not move",
+                "use --vocoder world, or leave --pitch-shift out",
+            )
         return self.direction(source, target)
 
-    def measured(self, recording: Path | Sound, source: str) -> Measured:
-        """Decode and measure a recording of `source`.
+    @property
+    def longest(self) -> int:
+        """Frames of the longest recording that is converted at once."""
+        if self.usual is not None:
+            return self.usual.longest
+        return int(LONGEST * self.settings.audio.rate / self.settings.features.hop_length)
+
+    def may_be_long(self, path: Path) -> bool:
+        """Tell by a file's header whether it can be longer than what is converted at once."""
+        try:
+            found = header(path)
+        except BadAudio:  # which `ready` will say
+            return False
+        hop = self.settings.features.hop_length / self.settings.audio.rate
+        return found.samples / found.rate > self.longest * hop
+
+    def ready(self, recording: Path | Sound, source: str) -> Ready:
+        """Decode a recording of `source` and measure it, unless it is one for pieces.
 
         Raises
         ------
         BadAudio
             It cannot be used; the message names it and says why.
         """
+        began = time.perf_counter()
         name = str(recording) if isinstance(recording, Path) else "the recording"
         try:
             sound = decode(recording) if isinstance(recording, Path) else recording
-            return usable_features(sound, self.settings, self.f0_ranges.get(source))
+            level = self.usual.sources.get(source) if self.usual is not None else None
+            heard = hearing.hear(sound, self.settings, level, self.longest)
+            measured: Measured | Sound = sound
+            if not heard.pieces:
+                measured = hearing.whole(sound, heard, self.settings, self.f0_ranges.get(source))
         except BadAudio as error:
             raise BadAudio(f"{name} {error.problem}", error.remedy or _REMEDY) from None
+        return Ready(name=name, heard=heard, measured=measured, took=time.perf_counter() - began)
+
+    def _in_pieces(
+        self,
+        ready: Ready,
+        sound: Sound,
+        between: tuple[str, str],
+        draw: Draw | None,
+        manner: Manner,
+        threads: Executor | None,
+    ) -> Converted:
+        """Convert a long recording piece by piece; memory holds its samples and some pieces."""
+        began = time.perf_counter()
+        parts, spoken, voiceless = list[tuple[Float32, float]](), list[Speech](), 0.0
+        for piece, speech, samples in self._by_piece(ready, sound, between, draw, manner, threads):
+            parts.append((samples, piece.gap))
+            if speech is None:
+                voiceless += len(samples) / self.settings.audio.rate
+            else:
+                spoken.append(speech)
+        if not spoken:
+            raise BadAudio(f"{ready.name} has no voiced frame", _REMEDY)
+        if voiceless:
+            told = f"has {voiceless:.1f} s without a voice, which are silent in the conversion"
+            ready = replace(ready, heard=replace(ready.heard, notes=(*ready.heard.notes, told)))
+        samples = joined(parts, self.settings.audio.rate, manner.speed)
+        speech = Speech(
+            mel=np.concatenate([each.mel for each in spoken]),
+            f0=np.concatenate([each.f0 for each in spoken]),
+        )
+        return self._finished(ready, samples, speech, between, manner, began)
+
+    def _by_piece(
+        self,
+        ready: Ready,
+        sound: Sound,
+        between: tuple[str, str],
+        draw: Draw | None,
+        manner: Manner,
+        threads: Executor | None,
+    ) -> Iterator[tuple[Piece, Speech | None, Float32]]:
+        """Convert some pieces at a time; one without a voice becomes silence of its length."""
+        over = map if threads is None else threads.map
+        f0_range, hop = self.f0_ranges.get(between[0]), self.settings.features.hop_length
+
+        def measured(piece: Piece) -> Measured | None:
+            return hearing.piece(sound, ready.heard, piece, self.settings, f0_range)
+
+        def audible(piece: Piece, speech: Speech | None) -> Float32:
+            if speech is None:
+                return np.zeros(round((piece.frames - 1) * hop / manner.speed), np.float32)
+            return self.vocoder(speech)
+
+        for batch in batches(ready.heard.pieces, BATCH, BATCHED):
+            found = list(over(measured, batch))
+            made = iter(self.made([each for each in found if each], *between, draw, manner))
+            speech = [next(made).speech if each else None for each in found]
+            yield from zip(batch, speech, over(audible, batch, speech), strict=True)
 
     def sounding(
-        self, name: str, speech: Speech, between: tuple[str, str], began: float
+        self,
+        ready: Ready,
+        speech: Speech,
+        between: tuple[str, str],
+        manner: Manner | None = None,
     ) -> Converted:
-        """Turn what was made of recording `name` into sound; its work began at `began`.
+        """Turn what was made of a recording into sound.
 
         Raises
         ------
         BadRun
             There is nothing to hear.
         """
+        began = time.perf_counter()
         if len(speech) < 2:
-            raise BadRun(f"{self.label} made no speech of {name}", "train it longer")
+            raise BadRun(f"{self.label} made no speech of {ready.name}", "train it longer")
+        samples = self.vocoder(speech)
+        return self._finished(ready, samples, speech, between, manner or Manner(), began)
+
+    def _finished(
+        self,
+        ready: Ready,
+        samples: Float32,
+        speech: Speech,
+        between: tuple[str, str],
+        manner: Manner,
+        began: float,
+    ) -> Converted:
+        """Bring a conversion to its level; its last work began at `began`."""
+        wanted: float | None = None
+        if manner.level == "keep":
+            wanted = ready.heard.level
+        elif manner.level != "match":
+            wanted = manner.level
+        elif self.usual is not None and between[1] in self.usual.targets:
+            wanted = self.usual.targets[between[1]].median
+        samples, notes = _levelled(samples, self.settings.audio.rate, wanted)
+        if manner.level == "match":  # nobody asked for a figure
+            notes = ()
         return Converted(
-            samples=self.vocoder(speech),
+            samples=samples,
             rate=self.settings.audio.rate,
             speech=speech,
             vocoder=self.vocoder.name,
             source=between[0],
             target=between[1],
-            took=time.perf_counter() - began,
+            took=ready.took + time.perf_counter() - began,
+            notes=(*ready.heard.notes, *notes),
         )
 
     def direction(self, source: str | None, target: str | None) -> tuple[str, str]:
@@ -257,10 +417,12 @@ class Converter:
         source: str,
         target: str,
         draw: Draw | None = None,
+        manner: Manner | None = None,
     ) -> list[Made]:
         """Convert the kept frames of recordings, and their silent spans, in one batch.
 
-        Each is what it would be alone, to 1e-5. Phrases end at the long silences.
+        Each is what it would be alone, to 1e-5. Phrases end at the long silences. Of `manner`,
+        pitch and speed are followed.
 
         Raises
         ------
@@ -269,17 +431,22 @@ class Converter:
         """
         import torch
 
+        if not recordings:
+            return []
+        manner = manner or Manner()
+        interval = np.float32(2 ** (manner.pitch_shift / 12))
         reduction = self.settings.align.reduction
         frames = [self.normaliser.source(kept).whole(reduction) for kept, _ in recordings]
         silences = [spans for _, spans in recordings]
         with torch.inference_mode():
-            made = self.model.generate(self._inputs(frames, source, target, silences), draw)
+            inputs = self._inputs(frames, source, target, silences)
+            made = self.model.generate(inputs, draw, manner.speed)
         found = []
         for row, (kept, _) in enumerate(recordings):
             length = int(made.lengths[row]) * reduction
             durations = made.durations[row, : len(kept) // reduction].cpu().numpy()
             mel = self.normaliser.target_mel(made.mel[row, :length].cpu().numpy())
-            contour = self.normaliser.target_f0(made.pitch[row, :length].cpu().numpy())
+            contour = self.normaliser.target_f0(made.pitch[row, :length].cpu().numpy()) * interval
             if not (np.isfinite(mel).all() and np.isfinite(contour).all()):
                 problem = f"{self.label} gives values that are no numbers"
                 raise BadRun(problem, "use another checkpoint")
@@ -366,63 +533,29 @@ def voiced_as(
     return np.asarray(voiced[np.repeat(np.arange(len(durations)), counts), within])
 
 
+def _levelled(samples: Float32, rate: int, wanted: float | None) -> tuple[Float32, tuple[str, ...]]:
+    """Bring samples to a level (dBFS, RMS over speech), or as near to it as their peaks allow."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    if wanted is None or peak == 0:
+        return samples, ()
+    heard = cast("npt.NDArray[np.float64]", samples)  # which a level does not need
+    sound = Sound(samples=heard, rate=rate, channels=1, subtype="FLOAT")
+    level = level_of_curve(level_curve(sound))
+    if level is None:
+        return samples, ()
+    gain = 10 ** ((wanted - level) / 20)
+    possible = min(gain, PEAK / peak)
+    short = 20 * np.log10(gain / possible)
+    notes: tuple[str, ...] = ()
+    if short > SHORT_OF:
+        notes = (f"is converted to {wanted - short:.1f} dBFS: at {wanted:g} it would clip",)
+    return samples * np.float32(possible), notes
+
+
 def _load_libraries(settings: DatasetConfig) -> None:
     """Have what measures sound loaded, which takes longer than converting an utterance."""
     rate = settings.audio.rate
     extract(np.zeros(rate), rate, settings.features)
-
-
-def phrases_of(silences: Sequence[Span], frames: int, settings: DatasetConfig) -> tuple[int, ...]:
-    """Return the phrases of a recording of `frames` frames by its own pauses, in reduced frames.
-
-    A phrase ends where a silence of at least `silence.min_silence_len` begins, to the nearest
-    reduced frame; none is empty. What the target of a pair would pause at is not known at use.
-    """
-    reduction, hop = settings.align.reduction, settings.features.hop_length
-    enough = settings.silence.min_silence_len * settings.audio.rate / (1000 * hop)
-    whole = frames // reduction
-    begins = {round(a / reduction) for a, b in silences if b - a >= enough}
-    cuts = [0, *sorted(cut for cut in begins if 0 < cut < whole), whole]
-    return tuple(b - a for a, b in itertools.pairwise(cuts))
-
-
-def usable_features(
-    sound: Sound, settings: DatasetConfig, f0_range: tuple[float, float] | None = None
-) -> Measured:
-    """Measure a recording and keep what a build with `settings` would keep of it.
-
-    `f0_range` (Hz) is where the speaker's F0 was searched; None: where the settings say.
-    Returns the kept frames and the silent spans among them.
-
-    Raises
-    ------
-    BadAudio
-        Nothing to convert is left; the reasons are those a build sets recordings aside with.
-    """
-    if not sound.samples.any():
-        raise BadAudio("is silent from end to end (every sample is zero)")
-    segmentation = silence.analyse(silence.level_curve(sound), settings.silence)
-    if segmentation.empty:
-        raise BadAudio(
-            "is below the silence thresholds from end to end",
-            f"the dataset's are {settings.silence.head_thresh:g} dBFS for the head and "
-            f"{settings.silence.thresh:g} dBFS for the rest; raise the recording's level",
-        )
-    rate, hop = settings.audio.rate, settings.features.hop_length
-    features = for_voice(settings.features, f0_range)
-    whole = extract(resample(sound.samples, sound.rate, rate), rate, features)
-    frames = silence.kept_frames(
-        segmentation, len(sound.samples), sound.rate, len(whole), (rate, hop)
-    )
-    kept = whole.cut(*frames)
-    if len(kept) < settings.align.reduction:
-        raise BadAudio(
-            "keeps less than one reduced frame after trimming",
-            f"at least {settings.align.reduction * hop / rate:.3f} s of speech are needed",
-        )
-    if not continuous_log_f0(kept.f0, kept.energy, settings.features.energy_gate).any():
-        raise BadAudio("has no voiced frame")
-    return kept, silence.spans_to_frames(segmentation.silences, frames, sound.rate, (rate, hop))
 
 
 def targets_by_source(

@@ -5,21 +5,23 @@
         print(path, made)
 
 A recording's conversion is what `Converter.convert` makes of it alone (to 1e-5 of the mel: sums
-are rounded otherwise in another batch).
+are rounded otherwise in another batch). Long recordings are converted one by one, in pieces.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpuskit.audio import EXTENSIONS, write_wav
 from corpuskit.errors import BadSetting, CorpuskitError
-from trainer.convert import Converted, Converter, Measured
+from trainer.convert import Converted, Converter, Measured, Ready
+from trainer.manner import Manner
 
 if TYPE_CHECKING:
     from trainer.prosody import Draw
@@ -78,18 +80,6 @@ def written(made: Iterable[tuple[Path, Outcome]], wanted: Mapping[Path, Path]) -
         yield place, result
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Ready:
-    """A measured recording, and how long that took."""
-
-    path: Path
-    measured: Measured
-    seconds: float
-
-    def __len__(self) -> int:
-        return len(self.measured[0])
-
-
 def convert_all(
     converter: Converter,
     recordings: Sequence[Path],
@@ -97,6 +87,7 @@ def convert_all(
     source: str | None = None,
     draw: Draw | None = None,
     jobs: int = 1,
+    manner: Manner | None = None,
 ) -> Iterator[tuple[Path, Outcome]]:
     """Convert recordings, in their order; what cannot be converted comes with its error.
 
@@ -107,11 +98,33 @@ def convert_all(
     BadSetting, UnknownName, BadRun
         As `Converter.convert`, where the fault is no recording's.
     """
-    between = converter.agreed(source, target, draw)
+    manner = manner or Manner()
+    between = converter.agreed(source, target, draw, manner)
     with ThreadPoolExecutor(jobs) as threads:
-        for start in range(0, len(recordings), CHUNK):
-            chunk = recordings[start : start + CHUNK]
-            yield from _chunk(converter, chunk, between, draw, threads)
+        for long, group in itertools.groupby(recordings, converter.may_be_long):
+            paths = list(group)
+            if long:
+                for path in paths:
+                    yield path, _alone(converter, path, between, draw, manner, threads)
+                continue
+            for start in range(0, len(paths), CHUNK):
+                chunk = paths[start : start + CHUNK]
+                yield from _chunk(converter, chunk, between, draw, manner, threads)
+
+
+def _alone(
+    converter: Converter,
+    path: Path,
+    between: tuple[str, str],
+    draw: Draw | None,
+    manner: Manner,
+    threads: Executor,
+) -> Outcome:
+    source, target = between
+    try:
+        return converter.convert(path, target, source, draw, manner, threads)
+    except CorpuskitError as error:
+        return error
 
 
 def _chunk(
@@ -119,29 +132,30 @@ def _chunk(
     recordings: Sequence[Path],
     between: tuple[str, str],
     draw: Draw | None,
+    manner: Manner,
     threads: Executor,
 ) -> Iterator[tuple[Path, Outcome]]:
     """Convert some recordings, a stage after the other."""
 
-    def measured(path: Path) -> _Ready | CorpuskitError:
-        began = time.perf_counter()
+    def ready(path: Path) -> Ready | CorpuskitError:
         try:
-            ready = converter.measured(path, between[0])
+            return converter.ready(path, between[0])
         except CorpuskitError as error:
             return error
-        return _Ready(path=path, measured=ready, seconds=time.perf_counter() - began)
 
-    def sounding(made: tuple[Path, Speech, float]) -> Outcome:
-        path, speech, seconds = made
+    def sounding(made: tuple[Ready, Speech]) -> Outcome:
         try:
-            heard = converter.sounding(str(path), speech, between, time.perf_counter())
+            return converter.sounding(*made, between, manner)
         except CorpuskitError as error:
             return error
-        return replace(heard, took=heard.took + seconds)
 
-    found = dict(enumerate(threads.map(measured, recordings)))
-    ready = {k: each for k, each in found.items() if isinstance(each, _Ready)}
-    made = _made(converter, ready, between, draw)
+    found = list(threads.map(ready, recordings))
+    measured = {
+        k: (each, each.measured)
+        for k, each in enumerate(found)
+        if isinstance(each, Ready) and isinstance(each.measured, tuple)
+    }
+    made = _made(converter, measured, between, draw, manner)
     heard = dict(zip(made, threads.map(sounding, made.values()), strict=True))
     for position, path in enumerate(recordings):
         failed = found[position]
@@ -149,18 +163,22 @@ def _chunk(
 
 
 def _made(
-    converter: Converter, ready: dict[int, _Ready], between: tuple[str, str], draw: Draw | None
-) -> dict[int, tuple[Path, Speech, float]]:
-    """Return path, frames and seconds so far of each recording, by its position."""
+    converter: Converter,
+    ready: Mapping[int, tuple[Ready, Measured]],
+    between: tuple[str, str],
+    draw: Draw | None,
+    manner: Manner,
+) -> dict[int, tuple[Ready, Speech]]:
+    """Return what is made of each recording, by its position."""
     found = {}
     keys = list(ready)
-    for batch in batches_of([len(ready[key]) for key in keys]):
+    for batch in batches_of([len(ready[key][1][0]) for key in keys]):
         began = time.perf_counter()
         chosen = [ready[keys[position]] for position in batch]
-        made = converter.made([each.measured for each in chosen], *between, draw)
+        made = converter.made([each for _, each in chosen], *between, draw, manner)
         share = (time.perf_counter() - began) / len(batch)
-        for position, each, one in zip(batch, chosen, made, strict=True):
-            found[keys[position]] = (each.path, one.speech, each.seconds + share)
+        for position, (each, _), one in zip(batch, chosen, made, strict=True):
+            found[keys[position]] = (replace(each, took=each.took + share), one.speech)
     return found
 
 

@@ -45,7 +45,17 @@ from trainer.packing import (
 )
 from trainer.prosody import Draw, PhraseProsody
 
-__all__ = ["FS2VC", "Batch", "Draw", "Generated", "Inputs", "Outputs", "gap_of", "whole_durations"]
+__all__ = [
+    "FS2VC",
+    "Batch",
+    "Draw",
+    "Generated",
+    "Inputs",
+    "Outputs",
+    "gap_of",
+    "hurried",
+    "whole_durations",
+]
 
 DURATION_KERNEL = 3  # reduced frames
 EMBEDDING_KERNEL = 3  # reduced frames, of pitch and energy
@@ -159,11 +169,12 @@ class FS2VC(nn.Module):
         )
 
     @torch.no_grad()
-    def generate(self, inputs: Inputs, draw: Draw | None = None) -> Generated:
+    def generate(self, inputs: Inputs, draw: Draw | None = None, speed: float = 1.0) -> Generated:
         """Convert `inputs` with predicted durations, pitch and energy.
 
         `draw` tells how phrases' prosody is drawn, where the model has any; the likeliest is the
-        default. A draw depends on the utterance and the seed, not on the batch.
+        default. A draw depends on the utterance and the seed, not on the batch. Durations are
+        divided by `speed`.
 
         Every utterance gets at least one reduced frame. Use `eval()` first: dropout stays on in
         training mode.
@@ -180,6 +191,8 @@ class FS2VC(nn.Module):
         log_duration = self.variance.log_durations(encoded, source, voice)
         log_duration = _set_out(log_duration, source).squeeze(-1)
         durations = whole_durations(log_duration, source.valid)
+        if speed != 1.0:
+            durations = hurried(durations, speed)
         lengths = durations.sum(1)
         target = self._lay(lengths, int(lengths.max()), None)
 
@@ -344,6 +357,18 @@ def whole_durations(log_durations: Tensor, valid: Tensor) -> Tensor:
     longest = log_durations.masked_fill(~valid, -torch.inf).argmax(1)
     empty = whole.sum(1, keepdim=True) == 0
     return whole + functional.one_hot(longest, whole.shape[1]) * empty
+
+
+def hurried(durations: Tensor, speed: float) -> Tensor:
+    """Divide whole durations (B, S) by `speed`: whole again, their sums right to half a frame.
+
+    Ends are divided and rounded, not durations: one is mostly 1, and would stay it. At least one
+    frame is left.
+    """
+    ends = torch.round(durations.cumsum(1).double() / speed).long()
+    empty = ends[:, -1:] == 0
+    found = ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1]))
+    return found + functional.one_hot(durations.argmax(1), found.shape[1]) * empty
 
 
 def _set_out(packed: Tensor, place: Packing) -> Tensor:

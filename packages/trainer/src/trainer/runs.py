@@ -3,6 +3,7 @@
     runs/N2C_5/run.json            the record: status, identity and its parts, parent, results
     runs/N2C_5/config.toml         the settings as resolved
     runs/N2C_5/dataset.json        the version's settings, and the statistics that normalise
+    runs/N2C_5/usual.json          levels and lengths it was trained on
     runs/N2C_5/trained_on.json     sentences heard by voice, ancestors included
     runs/N2C_5/metrics.jsonl       one row an epoch
     runs/N2C_5/checkpoints/        see checkpoint.py

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from corpuskit.files import remove_leftovers, temporary_folder
-from trainer import checkpoint, finetune, lineage, runs
+from trainer import checkpoint, finetune, lineage, runs, usual
 from trainer.device import libraries, name_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
     with temporary_folder(folder) as prepared:
         runs.write_description(prepared, config, version, made.statistics)
         lineage.write_heard(prepared, heard_by(version, made.ancestor))
+        usual.write(prepared, usual.of_version(version))
         checkpoint.save(prepared / "checkpoints", state, weights, moments)
         here = session_here(made.device, state, made.parts["code"], processes)
         record = _record(made, parameters, here, state.step, parent)

@@ -62,6 +62,25 @@ def convert(
         ),
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of that draw")] = 0,
+    pitch_shift: Annotated[
+        float,
+        typer.Option(
+            metavar="SEMITONES",
+            help="Speak higher, or lower with a minus; by a vocoder that takes F0 (world)",
+        ),
+    ] = 0.0,
+    speed: Annotated[
+        float,
+        typer.Option(metavar="FACTOR", help="Speak this many times faster; the pitch stays"),
+    ] = 1.0,
+    level: Annotated[
+        str,
+        typer.Option(
+            metavar="match|keep|DBFS",
+            help="How loud: as the target in training, as the recording, or e.g. -23 "
+            "(dBFS, RMS over speech)",
+        ),
+    ] = "match",
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -77,10 +96,12 @@ def convert(
 ) -> None:
     """Convert recordings into a run's target voice."""
     from trainer.convert import Converter
+    from trainer.manner import Manner, level_of
     from trainer.many import convert_all, outcomes, written
     from trainer.prosody import Draw
-    from trainer.wording.runs import converted
+    from trainer.wording.runs import converted, remarked
 
+    manner = Manner(pitch_shift=pitch_shift, speed=speed, level=level_of(level))
     tag, checkpoint = place_of(place)
     wanted = outcomes(recordings, out)
     converter = Converter.open(
@@ -88,7 +109,9 @@ def convert(
     )
     draw = Draw(temperature=temperature, seed=seed)
     began = time.perf_counter()
-    made = convert_all(converter, list(wanted), target, source, draw, jobs or os.cpu_count() or 1)
+    jobs = jobs or os.cpu_count() or 1
+    made = convert_all(converter, list(wanted), target, source, draw, jobs, manner)
+    places = {place: path for path, place in wanted.items()}
     done = []
     for path, result in _counted(written(made, wanted), len(wanted), "recording", quiet=quiet):
         if isinstance(result, CorpuskitError):
@@ -96,7 +119,9 @@ def convert(
                 raise result
             warn(str(result), quiet=False)
         else:
-            done.append((path, result))
+            done.append((path, result.without_sound()))
+    for line in remarked([(places[path], result) for path, result in done]):
+        warn(line, quiet=quiet)
     if done:
         say(converted(done, out, time.perf_counter() - began))
     if len(done) < len(wanted):

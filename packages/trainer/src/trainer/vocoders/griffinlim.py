@@ -34,6 +34,8 @@ class GriffinLim:
     The magnitude comes from `linear_magnitude`; the start phase is drawn from `seed`.
     """
 
+    hears_f0 = False
+
     def __init__(
         self,
         settings: FeatureConfig,

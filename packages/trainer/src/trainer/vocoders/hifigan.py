@@ -30,6 +30,8 @@ _ONE_AT_A_TIME = threading.Lock()  # on CUDA: how exactly it computes is the pro
 class HifiGan:
     """Speech from a mel by a generator: the same mel, the same samples; F0 is not looked at."""
 
+    hears_f0 = False
+
     def __init__(
         self,
         checkpoint: public.Public,

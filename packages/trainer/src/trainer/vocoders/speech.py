@@ -32,6 +32,7 @@ class Vocoder(Protocol):
     """What turns frames into sound."""
 
     name: str  # stands beside every figure measured on its sound
+    hears_f0: bool  # whether its pitch is the F0 it is given; else the mel's
 
     def __call__(self, speech: Speech) -> Float32:
         """Turn T frames into ((T - 1) * hop,) samples, full scale 1.0; fewer than 2 into none."""

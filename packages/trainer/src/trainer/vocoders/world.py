@@ -41,6 +41,7 @@ class World:
     """Speech from a mel and F0 by WORLD: the same input, the same samples."""
 
     name = "world"
+    hears_f0 = True
 
     def __init__(self, settings: FeatureConfig, rate: int) -> None:
         """Prepare for mels made with `settings` from samples at `rate` Hz."""

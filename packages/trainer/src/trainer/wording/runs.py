@@ -33,6 +33,7 @@ __all__ = [
     "listing",
     "model_in_short",
     "past_shown",
+    "remarked",
     "shown",
 ]
 
@@ -347,3 +348,14 @@ def converted(done: Sequence[tuple[Path, Converted]], out: Path, took: float) ->
         f"Converted {first.source} -> {first.target}: {many}, {seconds:.2f} s of speech "
         f"in {took:.2f} s ({seconds / max(took, 1e-9):.1f}x real time), vocoder {first.vocoder}."
     )
+
+
+def remarked(done: Sequence[tuple[Path, Converted]]) -> Iterator[str]:
+    """Say what conversions suffered from: a line a remark, with the recordings it is of."""
+    found: dict[str, list[Path]] = {}
+    for path, result in done:
+        for note in result.notes:
+            found.setdefault(note, []).append(path)
+    for note, paths in found.items():
+        others = f" (and {counted(len(paths) - 1, 'other')})" if len(paths) > 1 else ""
+        yield f"{paths[0]}{others} {note}"
