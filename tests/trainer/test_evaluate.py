@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vocoding
 from corpuskit.audio import decode
 from corpuskit.errors import BadSetting, CorpuskitError, UnknownName
 from corpuskit.versions import open_version
@@ -137,6 +138,21 @@ def test_sentences_heard_in_training_are_left_out_by_name(workspace: Path) -> No
     assert reasons[other.id] == ""
     assert evaluation.figures["converted"]["mcd"].utterances == 1
     assert finished(workspace, keep_leaks=True).measured == 2
+
+
+def test_sentences_the_vocoder_was_trained_on_are_left_out_too(workspace: Path) -> None:
+    speaker = vocoding.started(workspace, spk="demo", tag="said")
+    leaked, other = open_version(workspace, "demo").split("eval")
+    heard = read_heard(speaker.folder)
+    write_heard(speaker.folder, {**heard, "C": heard["C"] | {leaked.sentence}})
+
+    evaluation = finished(workspace, vocoder="said")
+
+    reasons = {u.pair: u.reason for u in evaluation.utterances}
+    assert reasons[leaked.id].startswith("leak: the vocoder")
+    assert reasons[other.id] == ""
+    assert finished(workspace, vocoder="said", keep_leaks=True).measured == 2
+    assert finished(workspace).measured == 2
 
 
 def test_nothing_but_leaks_is_an_error(workspace: Path) -> None:

@@ -220,6 +220,18 @@ def test_they_are_part_of_the_identity_by_their_weights(workspace: Path) -> None
     assert len(identities) == 3
 
 
+def test_recorded_mels_are_a_difference_that_is_told(workspace: Path) -> None:
+    started(workspace)
+    best = forced.teacher_of(workspace, "model").place.epoch
+
+    told = plan_vocoder(asked(workspace, MELS)).notes
+
+    assert told == (
+        f"the mels of 12 pairs are those of run model at epoch {best}, made before it begins",
+        f"differs from run N2C_1 only in: mels recorded -> those of run model at epoch {best}",
+    )
+
+
 def test_a_child_hears_recordings_unless_it_is_told_otherwise(workspace: Path) -> None:
     parent = trained(workspace, MELS, epochs=1)
 

@@ -46,6 +46,18 @@ def test_the_same_training_is_refused_by_name(workspace: Path) -> None:
     assert plan_vocoder(asked(workspace, "train.seed=1")).identity
 
 
+def test_a_training_that_nearly_exists_is_pointed_out(workspace: Path) -> None:
+    untrained_run(workspace, "N2C", tag="model")
+    started(workspace)
+
+    (note,) = plan_vocoder(asked(workspace, "optim.lr=1e-4", "train.seed=1")).notes
+
+    assert note == "differs from run N2C_1 only in: optim.lr 0.002 -> 0.0001; train.seed 0 -> 1"
+    assert not any(
+        "differs" in each for each in plan(Request(workspace=workspace, spk="N2C")).notes
+    )
+
+
 @pytest.mark.parametrize(
     "setting",
     [

@@ -25,12 +25,14 @@ from trainer.lineage import find_leaks, read_heard
 from trainer.metrics import DEFINITIONS, analyse, compare
 from trainer.originals import Original, original
 from trainer.scores import Evaluation, Utterance, as_mapping, as_result, summarise
+from trainer.vocoder_runs import run_of
 from trainer.vocoders.speech import Speech, Vocoder
 
 if TYPE_CHECKING:
     from corpuskit.config import DatasetConfig
     from corpuskit.versions import Pair, Version
     from trainer.convert import Converter
+    from trainer.runs import Run
 
 __all__ = ["check_same_frames", "evaluate"]
 
@@ -58,7 +60,7 @@ def evaluate(
     spk : dataset version to take the eval split of; the run's own when left out
     checkpoint : "best", "last" or an epoch
     vocoder : what makes sound; the run's own setting when left out
-    keep_leaks : score pairs the run or its ancestors were trained on, too
+    keep_leaks : score pairs the run, a vocoder trained here, or ancestors learnt from, too
     jobs : processes that measure
 
     Raises
@@ -80,7 +82,10 @@ def evaluate(
     pairs = version.split(SPLIT)
     left_out = _unknown_directions(converter, pairs)
     if not keep_leaks:
-        left_out |= _leaks(run.folder, pairs)
+        left_out |= _leaks(run, pairs, "the run")
+        speaker = run_of(workspace, vocoder or run.config.train.vocoder)
+        if speaker is not None:
+            left_out |= _leaks(speaker, pairs, "the vocoder")
     scored = [pair for pair in pairs if pair.id not in left_out]
     _check_any(version, pairs, scored, left_out)
 
@@ -142,9 +147,9 @@ def check_same_frames(ours: DatasetConfig, theirs: DatasetConfig, name: str, lab
             )
 
 
-def _leaks(folder: Path, pairs: Sequence[Pair]) -> dict[str, str]:
-    leaks = find_leaks(read_heard(folder), pairs)
-    return dict.fromkeys(leaks.pairs, "leak: the run or an ancestor was trained on this sentence")
+def _leaks(run: Run, pairs: Sequence[Pair], what: str) -> dict[str, str]:
+    leaks = find_leaks(read_heard(run.folder), pairs)
+    return dict.fromkeys(leaks.pairs, f"leak: {what} or an ancestor was trained on this sentence")
 
 
 def _unknown_directions(converter: Converter, pairs: Sequence[Pair]) -> dict[str, str]:

@@ -16,9 +16,9 @@ __all__ = ["drawn", "held_out"]
 
 
 def held_out(
-    version: Version, runs: Sequence[Run], split: str
+    version: Version, runs: Sequence[Run], split: str, vocoders: Sequence[Run] = ()
 ) -> tuple[tuple[Pair, ...], dict[str, str]]:
-    """Return the pairs of a split that no run knows and every run can convert.
+    """Return the pairs of a split that no run knows, a vocoder's neither, and every run converts.
 
     The others stand in the mapping: pair to why it is left out for all.
 
@@ -28,14 +28,14 @@ def held_out(
         What a run was trained on cannot be read.
     """
     pairs, left_out = version.split(split), {}
-    for run in runs:
+    for run in (*runs, *vocoders):
         leaks = lineage.find_leaks(lineage.read_heard(run.folder), pairs)
         known = "a run or an ancestor of it was trained on this sentence"
         left_out.update(dict.fromkeys(leaks.pairs, known))
-        foreign = [pair.id for pair in pairs if not _knows_voices(run, pair)]
-        left_out.update(dict.fromkeys(foreign, "a run does not know the two voices"))
         pairs = lineage.without(pairs, left_out)
-    return pairs, left_out
+    foreign = [pair.id for pair in pairs if not all(_knows_voices(run, pair) for run in runs)]
+    left_out.update(dict.fromkeys(foreign, "a run does not know the two voices"))
+    return lineage.without(pairs, left_out), left_out
 
 
 def _knows_voices(run: Run, pair: Pair) -> bool:

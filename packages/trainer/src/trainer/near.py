@@ -29,6 +29,8 @@ class Wanted:
     dataset: str
     settings: DatasetConfig
     parent: str  # "run N2C_23 at epoch 100", or "none"
+    kind: str = CONVERSION
+    mels: str = "recorded"  # a vocoder's, or "those of run N2C_28 at epoch 100"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +43,9 @@ class Near:
 
 
 def near_runs(workspace: Path, wanted: Wanted) -> list[Near]:
-    """Return the runs that differ least, the newest first; none that differs in much."""
+    """Return the runs of its kind that differ least, newest first; none that differs in much."""
     runs, _ = read_all(workspace)
-    found = [near(run, wanted) for run in runs if run.record.kind == CONVERSION]
+    found = [near(run, wanted) for run in runs if run.record.kind == wanted.kind]
     close = [each for each in found if len(each.matters) <= MOST]
     least = min((len(each.matters) for each in close), default=0)
     return [each for each in reversed(close) if len(each.matters) == least][:SHOWN]
@@ -52,9 +54,12 @@ def near_runs(workspace: Path, wanted: Wanted) -> list[Near]:
 def near(run: Run, wanted: Wanted) -> Near:
     """Say in what a training differs from a run."""
     before, after = run.record.parts, wanted.parts
-    mine, theirs = with_defaults(after["config"]), with_defaults(before["config"])
+    mine, theirs = after["config"], before["config"]
+    nothing: set[str] = set()
+    if wanted.kind == CONVERSION:
+        mine, theirs = with_defaults(mine), with_defaults(theirs)
+        nothing = idle(mine) & idle(theirs)
     changed = differences(theirs, mine)
-    nothing = idle(mine) & idle(theirs)
     matters = [
         f"{key} {plain(old)} -> {plain(new)}"
         for key, (old, new) in changed.items()
@@ -85,9 +90,11 @@ def _data(run: Run, wanted: Wanted) -> Iterator[str]:
         yield "the pairs that are scored"
     if before["parent"] != after["parent"]:
         yield f"parent {_parent(run)} -> {wanted.parent}"
-    elif same and before["statistics"] != after["statistics"]:
+    elif same and before.get("statistics") != after.get("statistics"):
         old, new = (each["statistics"]["choice"] for each in (before, after))
         yield f"statistics that normalise {old} -> {new}"
+    if before.get("mels") != after.get("mels"):
+        yield f"mels {_mels(run)} -> {wanted.mels}"
 
 
 def _settings(run: Run, wanted: Wanted) -> str:
@@ -102,6 +109,11 @@ def _settings(run: Run, wanted: Wanted) -> str:
 def _parent(run: Run) -> str:
     parent = run.record.parent
     return f"run {parent.tag} at epoch {parent.epoch}" if parent else "none"
+
+
+def _mels(run: Run) -> str:
+    mels = run.record.mels
+    return f"those of run {mels.tag} at epoch {mels.epoch}" if mels else "recorded"
 
 
 def _code(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from corpuskit.versions import Version, open_version
 from trainer import checkpoint, forced, identity, lineage, notes, runs
 from trainer.config import find_model
 from trainer.device import pick, pick_precision
+from trainer.near import Wanted
 from trainer.plan import Ancestor, Request, ancestor_of, check_splits, parent_part
 from trainer.start import heard_by, session_here
 from trainer.vocoder_data import VocoderSplits, load_sounds
@@ -101,8 +102,9 @@ def plan_vocoder(request: Request) -> VocoderPlan:
             "mels": teacher.part if teacher else None,
             "code": identity.code_digest(identity.VOCODER_CODE),
         },
-        notes=_notes(version, teacher, leaks, keep=request.keep_leaks),
+        notes=(),
     )
+    made = replace(made, notes=_notes(made))
     if not request.again:
         same = runs.find_same(request.workspace, made.identity)
         if same is not None:
@@ -110,18 +112,27 @@ def plan_vocoder(request: Request) -> VocoderPlan:
     return made
 
 
-def _notes(
-    version: Version, teacher: forced.Teacher | None, leaks: lineage.Leaks, *, keep: bool
-) -> tuple[str, ...]:
+def _notes(made: VocoderPlan) -> tuple[str, ...]:
     """Say what the user should know before."""
+    version, teacher, ancestor = made.version, made.teacher, made.ancestor
     whose = f"{_knowing(teacher)}, or an ancestor,"
-    found = notes.on_leaks(leaks, version, keep=keep, whose=whose)
+    keep = made.request.keep_leaks
+    found = notes.on_leaks(made.leaks, version, keep=keep, whose=whose)
+    mels = "recorded"
     if teacher is not None:
-        tag = f"run {teacher.run.tag}"
-        found += notes.on_features(version, teacher.run, tag)
-        pairs = len(version.split("train")) + len(version.split("dev"))
-        found.append(f"{tag} makes the mels of {pairs:,} pairs, epoch {teacher.place.epoch}")
-    return tuple(found)
+        found += notes.on_features(version, teacher.run, f"run {teacher.run.tag}")
+        mels = f"those of run {teacher.run.tag} at epoch {teacher.place.epoch}"
+        count = len(version.split("train")) + len(version.split("dev"))
+        found.append(f"the mels of {count:,} pairs are {mels}, made before it begins")
+    wanted = Wanted(
+        parts=made.parts,
+        dataset=version.name,
+        settings=version.settings,
+        parent=f"run {ancestor.run.tag} at epoch {ancestor.state.epoch}" if ancestor else "none",
+        kind=runs.VOCODER,
+        mels=mels,
+    )
+    return (*found, *notes.on_near_runs(made.request.workspace, wanted))
 
 
 def _knowing(teacher: forced.Teacher | None) -> str:

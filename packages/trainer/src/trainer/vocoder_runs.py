@@ -19,11 +19,12 @@ from trainer.vocoders.choice import HIFIGAN, VOCODERS, choose
 
 if TYPE_CHECKING:
     from corpuskit.config import DatasetConfig
+    from trainer.runs import Run
     from trainer.vocoders.hifigan import HifiGan
     from trainer.vocoders.public import MelConfig
     from trainer.vocoders.speech import Vocoder
 
-__all__ = ["mels_of", "vocoder_named"]
+__all__ = ["mels_of", "run_of", "vocoder_named"]
 
 
 def vocoder_named(
@@ -49,6 +50,14 @@ def vocoder_named(
         trained = [run.tag for run in read_all(workspace)[0] if run.record.kind == VOCODER]
         raise unknown("vocoder", name, [*VOCODERS, f"{HIFIGAN}PATH", *trained])
     return _of_run(workspace, tag, epoch or "best", settings, rate, device)
+
+
+def run_of(workspace: Path, name: str) -> Run | None:
+    """Return the run a vocoder's name is of; None for those that were not trained here."""
+    tag = name.partition("@")[0]
+    if name in VOCODERS or name.startswith(HIFIGAN):
+        return None
+    return open_run(workspace, tag, VOCODER)
 
 
 def _of_run(

@@ -22,6 +22,7 @@ from trainer.listening.design import PREFERENCE, SCORE, Key, Stimulus, Subject, 
 from trainer.listening.loudness import DEFINITION, levelled, loudness, low_passed
 from trainer.originals import original
 from trainer.runs import Run, open_run, utc_now
+from trainer.vocoder_runs import run_of
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
@@ -119,7 +120,11 @@ def make(request: Request) -> Iterator[str | Made]:
     subjects = _subjects(runs, checkpoints, converters)
     parts = PARTS[request.test]
     voices = _Voices(version=version, converters=converters, anchored=SCORE in parts)
-    pairs, left_out = held_out(version, runs, SPLIT)
+    speakers = [
+        run_of(request.workspace, vocoder or run.config.train.vocoder)
+        for run, (*_, vocoder) in zip(runs, request.heard, strict=True)
+    ]
+    pairs, left_out = held_out(version, runs, SPLIT, [run for run in speakers if run is not None])
     made: dict[str, Sounds] = {}
     for pair in drawn(pairs, request.seed):
         if len(made) == request.sentences:
