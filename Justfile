@@ -56,6 +56,11 @@ scale *ARGS: setup
 bench-train *ARGS: setup
     {{bin}}/python bench/train.py {{ARGS}}
 
+# Measure how conversions sound, beside a classical baseline: just bench-sound SOURCE_DIR TARGET_DIR
+bench-sound *ARGS: setup
+    {{bin}}/python -m pip install --quiet --constraint constraints.txt pocketsphinx
+    {{bin}}/python bench/sound.py {{ARGS}}
+
 # Measure conversion, stage by stage and as a whole
 bench-convert *ARGS: setup
     {{bin}}/python bench/convert.py {{ARGS}}
