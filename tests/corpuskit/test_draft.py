@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,19 @@ def test_a_draft_loads_and_builds(corpus: PairCorpus, tmp_path: Path) -> None:
     version = built(tmp_path / "w", config, "mine").version
     assert len(version.pairs) == 4
     assert version.totals["source"]["head_seconds"] > 0
+
+
+def test_little_speech_gets_short_frames(
+    corpus: PairCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = tomllib.loads(drafted(corpus.root).text)
+    assert few["features"] == {"fmax": 4000.0, "hop_length": 128, "win_length": 512}
+    assert few["align"] == {"reduction": 4}
+
+    monkeypatch.setattr("corpuskit.draft.SMALL", 1.0)
+    many = tomllib.loads(drafted(corpus.root).text)
+    assert many["features"] == {"fmax": 4000.0}
+    assert "align" not in many
 
 
 def test_thresholds_are_above_the_noise_and_below_speech(corpus: PairCorpus) -> None:

@@ -43,6 +43,7 @@ def command(
 ) -> Command:
     """Run a command line in this process, as `trainer` would."""
     monkeypatch.setenv("CORPUSKIT_WORKSPACE", str(workspace))
+    monkeypatch.setattr("trainer.presets.SMALL", 0.0)  # the full model's settings, as elsewhere
 
     def run(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["trainer", *arguments])

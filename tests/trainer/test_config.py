@@ -27,6 +27,7 @@ OTHER = {
     "model.kind": None,  # there is one kind only
     "model.attention_dim": 64,
     "model.conv_kernel": 9,
+    "model.linear": 0.5,
     "model.pitch_ar": "phrase",
     "model.align": "search",
     "model.prosody": "wgmm",

@@ -174,7 +174,7 @@ def test_a_model_of_other_frames_is_refused(version: Version, key: str, value: i
     model = ModelConfig(**{key: value})  # type: ignore[arg-type]
 
     with pytest.raises(BadSetting, match=f"model.{key} is {value}, but dataset N2C has"):
-        check_fit(model, "N2C", version.settings)
+        check_fit(model, version)
 
 
 def test_whole_reduced_frames_are_kept() -> None:

@@ -15,7 +15,8 @@ from corpuskit.audio import decode
 from corpuskit.errors import BadAudio
 from synthetic import FULL_SCALE, Voice, sentence, speak
 from trainer import metrics
-from trainer.metrics import analyse, compare, frequency_transform, mel_cepstrum, warping_path
+from trainer.metrics import analyse, compare, frequency_transform, mel_cepstrum
+from trainer.warping import warping_path
 
 VOICE = Voice(f0=130.0, level=-20.0, floor=-65.0)
 

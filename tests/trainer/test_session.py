@@ -303,7 +303,20 @@ def train(workspace: Path, *options: str) -> subprocess.Popen[str]:
 
 def run_options(tag: str, epochs: int) -> list[str]:
     settings = [part for setting in TINY for part in ("--set", setting)]
-    return ["run", "--spk", "N2C", "--tag", tag, "--epochs", str(epochs), "--again", *settings]
+    full = str(Path(__file__).resolve().parents[2] / "configs" / "models" / "fs2vc.toml")
+    return [
+        "run",
+        "--spk",
+        "N2C",
+        "--model",
+        full,
+        "--tag",
+        tag,
+        "--epochs",
+        str(epochs),
+        "--again",
+        *settings,
+    ]
 
 
 def wait_for_epoch(workspace: Path, tag: str, epoch: int, process: subprocess.Popen[str]) -> None:

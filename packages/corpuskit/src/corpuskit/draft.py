@@ -31,6 +31,7 @@ from corpuskit.tables import counted, length
 __all__ = ["Draft", "Voice", "draft", "write_draft"]
 
 SAMPLE = 12  # recordings of each voice that are listened to
+SMALL = 900.0  # seconds of a voice up to which frames are short: docs/few.md tells what it is worth
 _WORD = re.compile(r"[^\w.+-]+")
 
 
@@ -273,10 +274,11 @@ def _text(
         ],
         ["[[pairs]]", f"source = {toml_text(source.name)}", f"target = {toml_text(target.name)}"],
         _audio(voices),
+        _frames(voices),
         _silence(profiles, advice),
         _split(pairs),
     ]
-    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
 def _comment(text: str) -> str:
@@ -296,9 +298,25 @@ def _audio(voices: Sequence[Voice]) -> list[str]:
         held = f"Some recordings have {lowest:,} Hz: above {lowest // 2:,} Hz they hold nothing."
         lines.append(_comment(held))
     lines.append("rate = 22050  # Hz; every recording is resampled to this, as HiFi-GAN wants it")
-    if lowest < 16000:
-        lines += ["", "[features]", f"fmax = {lowest / 2}  # Hz; the highest they all hold"]
     return lines
+
+
+def _frames(voices: Sequence[Voice]) -> list[str]:
+    """Return the tables that rates and amount of speech ask for; none are the defaults."""
+    lowest = min((rate for voice in voices for rate in voice.rates), default=22050)
+    seconds = min(voice.seconds for voice in voices)
+    features, align = [], []
+    if lowest < 16000:
+        features.append(f"fmax = {lowest / 2}  # Hz; the highest they all hold")
+    if seconds <= SMALL:
+        told = (
+            f"{length(seconds)} of speech teach a smooth conversion, and short frames keep what it "
+            "says in time. A public HiFi-GAN checkpoint wants 256 and 1024, and reduction 3."
+        )
+        features += [_comment(told), "hop_length = 128  # samples", "win_length = 512  # samples"]
+        align.append("reduction = 4  # frames the model and the alignment take as one")
+    tables = [("[features]", features), ("[align]", align)]
+    return [row for name, rows in tables if rows for row in ("", name, *rows)][1:]
 
 
 def _silence(profiles: Mapping[str, Profile], advice: Recommendation | None) -> list[str]:

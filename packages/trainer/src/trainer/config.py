@@ -10,6 +10,7 @@ resolved settings are copied into the run as config.toml.
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from trainer.schedule import peak
 
 __all__ = [
     "CADENCE",
+    "FEW",
+    "LINEAR_SPEAKERS",
     "ModelConfig",
     "OptimConfig",
     "RunConfig",
@@ -35,6 +38,35 @@ __all__ = [
 
 # [train] keys that change no weight at a given step
 CADENCE = ("epochs", "memory", "best_by", "save_every", "samples", "patience", "vocoder")
+
+LINEAR_SPEAKERS = 8  # with whom model.linear can be: every direction has weights of its own
+
+# configs/models/few.toml, for workspaces that have no such file
+FEW: dict[str, dict[str, Any]] = {
+    "model": {
+        "width": 96,
+        "attention_dim": 96,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "feed_forward": 2,
+        "dropout": 0.1,
+        "variance_channels": 96,
+        "variance_dropout": 0.3,
+        "pitch_layers": 3,
+        "postnet_layers": 3,
+        "postnet_channels": 96,
+        "postnet_dropout": 0.2,
+        "linear": 0.5,
+    },
+    "optim": {"warm_up": 400, "max_lr_scale": 0.03, "ema": 0.995},
+    "train": {
+        "epochs": 300,
+        "batch_size": 4,
+        "group_size": 4,
+        "save_every": 50,
+        "patience": 60,
+    },
+}
 
 
 def _require(good: bool, key: str, problem: str, remedy: str) -> None:
@@ -83,6 +115,7 @@ class ModelConfig:
     prosody_global_components: int = 10  # of an utterance's
     prosody_weight: float = 0.02  # of the phrases' likelihood in the loss
     prosody_global_weight: float = 0.02  # of the utterances'
+    linear: float = 0.0  # share of a linear conversion in the mel that is scored and used
     target_speaker: Literal["decoder", "variance"] = "decoder"  # where its voice enters first
     detach_pitch: bool = True  # the pitch predictor's loss does not reach the encoder
     detach_energy: bool = False
@@ -120,6 +153,7 @@ class ModelConfig:
                 f"is {kernel}",
                 "use an odd number, so that frames stay in place",
             )
+        _require(0 <= self.linear <= 1, "model.linear", f"is {self.linear}", "use 0.0 to 1.0")
         for key in ("dropout", "variance_dropout", "postnet_dropout"):
             share = getattr(self, key)
             _require(0 <= share < 1, f"model.{key}", f"is {share}", "use 0.0 up to below 1.0")
@@ -249,7 +283,8 @@ def idle(config: Mapping[str, Any]) -> set[str]:
 def find_model(option: str, kind: str = "models") -> tuple[dict[str, Any], str]:
     """Return the tables of `--model` and where they came from.
 
-    `option` is a path to a TOML, or a bare name looked up in configs/models/ (or another `kind`).
+    `option` is a path to a TOML, or a bare name looked up in configs/models/ (or another `kind`);
+    "few" is known without a file, too.
 
     Raises
     ------
@@ -263,6 +298,8 @@ def find_model(option: str, kind: str = "models") -> tuple[dict[str, Any], str]:
     path = Path(option)
     if path.is_file():
         return load_toml(path), str(path)
+    if option == "few" and kind == "models":
+        return copy.deepcopy(FEW), option
     known = sorted(each.stem for each in folder.glob("*.toml")) if folder.is_dir() else []
     close = difflib.get_close_matches(Path(option).stem, known, n=1, cutoff=0.5)
     raise BadSetting(

@@ -12,6 +12,7 @@ from corpuskit.errors import BadSetting
 from corpuskit.versions import open_version
 from trainer.config import find_model, resolve
 from trainer.course import Course, course_of
+from trainer.presets import usual
 from trainer.runs import Run, metrics, open_run
 
 __all__ = ["Asked", "courses"]
@@ -43,7 +44,8 @@ def courses(
 ) -> Asked:
     """Resolve the options of `trainer lr`.
 
-    `settings` are laid over run `tag`, else the file `model`, else run `other`, else the defaults.
+    `settings` are laid over run `tag`, else the file `model`, else run `other`, else what is usual
+    for `spk`.
 
     Raises
     ------
@@ -63,6 +65,8 @@ def courses(
         start, where = find_model(model)
     elif base is not None:
         start, where = to_mapping(base.config), f"run {base.tag}"
+    elif spk is not None:
+        start, where = usual(open_version(workspace, spk))
     config = resolve(start, settings, f"{where} + --set" if settings else where)
     first = _first_step(mine) if mine is not None and not settings else 0
     return Asked(

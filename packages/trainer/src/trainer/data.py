@@ -15,6 +15,7 @@ from corpuskit.config import to_mapping
 from corpuskit.errors import BadSetting
 from corpuskit.features import Features, continuous_log_f0, log_energy
 from trainer import identity, lineage, preflight
+from trainer.config import LINEAR_SPEAKERS
 from trainer.device import pick_memory
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from corpuskit.config import DatasetConfig
     from corpuskit.statistics import SideStatistics, Statistics
     from corpuskit.versions import Pair, Side, Version
     from trainer.batches import PackedSet, PairArrays
@@ -338,14 +338,15 @@ def _row(speaker: str, rows: dict[str, int]) -> int:
     return rows[speaker]
 
 
-def check_fit(model: ModelConfig, name: str, settings: DatasetConfig) -> None:
-    """Make sure that the model's frames are the dataset's.
+def check_fit(model: ModelConfig, version: Version) -> None:
+    """Make sure that the model's frames are the dataset's, and its voices not too many.
 
     Raises
     ------
     BadSetting
-        model.reduction or model.mels differ from the version's.
+        model.reduction or model.mels differ from the version's; model.linear with many voices.
     """
+    name, settings, voices = version.name, version.settings, len(version.speakers)
     for key, ours, theirs in (
         ("model.reduction", model.reduction, settings.align.reduction),
         ("model.mels", model.mels, settings.features.mels),
@@ -354,3 +355,9 @@ def check_fit(model: ModelConfig, name: str, settings: DatasetConfig) -> None:
             raise BadSetting(
                 f"{key} is {ours}, but dataset {name} has {theirs}", f"--set {key}={theirs}"
             )
+    if model.linear and voices > LINEAR_SPEAKERS:
+        raise BadSetting(
+            f"model.linear is {model.linear}, which serves up to {LINEAR_SPEAKERS} speakers, but "
+            f"dataset {name} has {voices}",
+            "--set model.linear=0",
+        )

@@ -39,6 +39,7 @@ CODE = (
     "graphs",
     "layers",
     "learner",
+    "linear",
     "loop",
     "losses",
     "model",
@@ -46,6 +47,7 @@ CODE = (
     "packs",
     "prosody",
     "schedule",
+    "warping",
 )
 # The same for a vocoder.
 VOCODER_CODE = (

@@ -6,12 +6,13 @@ Ren et al., FastSpeech 2 (arXiv:2006.04558) and Gulati et al., Conformer (arXiv:
     mel (T, 80) -> stack r frames -> Linear -> + source speaker -> Conformer encoder
         -> durations -> repeat frames -> pitch and energy of the target -> + target speaker
         -> Conformer decoder -> Linear -> unstack (T', 80) -> PostNet
+        -> in part, a linear conversion of the source's frames (see `linear`)
 
 `forward` trains with the true durations, pitch and energy; `generate` uses its own. With `pitch_ar`
 each frame's pitch is predicted from the frame before: from the true one in training mode, from its
-own when evaluating and generating. All values are normalised features. B utterances, S and N
-reduced frames of source and target, r the reduction factor; inside, utterances lie end to end
-without padding (see `packing`).
+own when evaluating and generating; the linear conversion has its share only then. All values are
+normalised features. B utterances, S and N reduced frames of source and target, r the reduction
+factor; inside, utterances lie end to end without padding (see `packing`).
 
     model = FS2VC(ModelConfig(), speakers=2)
     loss = batch_loss(sums(model(batch), batch))
@@ -32,6 +33,7 @@ from trainer.aligner import Aligned, Aligner
 from trainer.batches import Batch, Inputs
 from trainer.config import ModelConfig
 from trainer.layers import BlockShape, Conformer, Conv, PostNet, Predictor, RecurrentPredictor
+from trainer.linear import TAPS, LinearConversion
 from trainer.packing import (
     Packing,
     Stretch,
@@ -120,6 +122,7 @@ class FS2VC(nn.Module):
             config.postnet_kernel,
             config.postnet_dropout,
         )
+        self.linear = LinearConversion(config.mels, speakers) if config.linear else None
 
     def forward(self, batch: Batch) -> Outputs:
         """Predict the target of `batch` given its durations, pitch and energy."""
@@ -155,6 +158,8 @@ class FS2VC(nn.Module):
         anew = phrases if self.config.pitch_ar == "phrase" else None
         mixed, found = self.variance(encoded, given, over, truth, anew, voice)
         mel, postnet = self._decode(mixed, batch.target_speaker, target)
+        if not self.training:
+            postnet = self._shared(postnet, batch, over)
         return Outputs(
             mel=unstack(_set_out(mel, target), r),
             postnet=unstack(_set_out(postnet, target), r),
@@ -200,10 +205,10 @@ class FS2VC(nn.Module):
         phrases = None
         if self.config.pitch_ar == "phrase" and inputs.phrases is not None:
             phrases = pieces(stretched_pieces(inputs.phrases, durations, source.valid), target)
-        mixed, found = self.variance(
-            encoded, given, stretch(durations, source, target), None, phrases, voice
-        )
+        over = stretch(durations, source, target)
+        mixed, found = self.variance(encoded, given, over, None, phrases, voice)
         _, postnet = self._decode(mixed, inputs.target_speaker, target)
+        postnet = self._shared(postnet, inputs, over)
         return Generated(
             mel=unstack(_set_out(postnet, target), r).float(),
             lengths=lengths,
@@ -252,6 +257,19 @@ class FS2VC(nn.Module):
         frames = unstack(mel, self.config.reduction)
         refined = self.postnet(frames, target.unstacked_real(self.config.reduction))
         return mel, refined.reshape(mel.shape)
+
+    def _shared(self, mel: Tensor, inputs: Inputs, over: Stretch) -> Tensor:
+        """Give the linear conversion its share of what the network made (Mt, r * mels)."""
+        if self.linear is None:
+            return mel
+        r, place = self.config.reduction, over.source
+        frames = unstack(place.pack(stack(inputs.mel, r)), r)
+        voices = (
+            each[place.utterance].repeat_interleave(r)
+            for each in (inputs.source_speaker, inputs.target_speaker)
+        )
+        made = over.frames(self.linear(frames, place.unstacked_real(r), *voices), r)
+        return mel.lerp(made.reshape(mel.shape).to(mel.dtype), self.config.linear)
 
 
 class Variance(nn.Module):
@@ -435,4 +453,5 @@ def gap_of(config: ModelConfig) -> int:
     """Return the reduced frames between packed utterances: half the widest kernel."""
     reduced = (config.conv_kernel, config.pitch_kernel, config.energy_kernel)
     halves = [kernel // 2 for kernel in (*reduced, DURATION_KERNEL, EMBEDDING_KERNEL)]
-    return max(*halves, math.ceil(config.postnet_kernel // 2 / config.reduction))
+    single = (config.postnet_kernel, TAPS if config.linear else 1)
+    return max(*halves, *(math.ceil(kernel // 2 / config.reduction) for kernel in single))

@@ -167,10 +167,22 @@ class Stretch(NamedTuple):
     source: Packing
     target: Packing
     origin: Tensor  # (Mt,) int64: the source row that each target row repeats
+    before: Tensor  # (Mt,) how much of that source row lies before the target row: 0 up to below 1
+    share: Tensor  # (Mt,) and how much of it the target row is
 
     def __call__(self, packed: Tensor) -> Tensor:
         """Repeat rows (Ms, C), laid out as `source`: (Mt, C), laid out as `target`."""
         return take(packed, self.origin)
+
+    def frames(self, unstacked: Tensor, reduction: int) -> Tensor:
+        """Stretch single frames (Ms * reduction, C) evenly: (Mt * reduction, C).
+
+        Repeating a stack a, b, c twice gives a, b, c, a, b, c; this gives a, a, b, b, c, c.
+        """
+        middle = torch.arange(reduction, device=unstacked.device) + 0.5
+        inside = reduction * self.before[:, None] + self.share[:, None] * middle
+        inside = inside.floor().long().clamp(0, reduction - 1)
+        return take(unstacked, (self.origin[:, None] * reduction + inside).flatten())
 
 
 def stretch(durations: Tensor, source: Packing, target: Packing) -> Stretch:
@@ -180,11 +192,16 @@ def stretch(durations: Tensor, source: Packing, target: Packing) -> Stretch:
     them is not read. Target frame n repeats the first source frame up to which (and including
     which) the durations sum to more than n.
     """
-    ends = durations.masked_fill(~source.valid, 0).cumsum(1)
+    own = durations.masked_fill(~source.valid, 0)
+    ends = own.cumsum(1)
     time = torch.arange(target.valid.shape[1], device=durations.device)
     frame = torch.searchsorted(ends, time.expand(*target.valid.shape).contiguous(), right=True)
-    rows = source.rows.gather(1, frame.clamp(max=durations.shape[1] - 1))
-    return Stretch(source, target, rows.flatten()[target.frames])
+    frame = frame.clamp(max=durations.shape[1] - 1)
+    rows = source.rows.gather(1, frame)
+    share = own.gather(1, frame).clamp(min=1).float().reciprocal()
+    before = (time - (ends - own).gather(1, frame)) * share
+    rows, before, share = (each.flatten()[target.frames] for each in (rows, before, share))
+    return Stretch(source, target, rows, before, share)
 
 
 def stack(frames: Tensor, reduction: int) -> Tensor:

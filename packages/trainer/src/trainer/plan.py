@@ -20,6 +20,7 @@ from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_mo
 from trainer.data import Splits, check_fit, load_splits
 from trainer.device import pick, pick_compile, pick_precision
 from trainer.near import Wanted
+from trainer.presets import framed, seconds_to_learn, usual
 from trainer.vocoder_runs import vocoder_named
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Request:
     tag: str | None = None
     like: str | None = None
     model: str | None = None  # path or name of a model TOML
+    usual: bool = False  # where nothing names the settings, choose them by the dataset's size
     settings: tuple[str, ...] = ()  # "table.key=value"
     epochs: int | None = None
     precision: str | None = None
@@ -108,11 +110,11 @@ def plan(request: Request, *, check_rate: bool = True) -> Plan:
         check_name(request.tag, "run")
     version = open_version(request.workspace, request.spk)
     ancestor = ancestor_of(request)
-    config = _settings(request, ancestor)
+    config, chosen = _settings(request, ancestor, version)
     if check_rate:
         _check_rate(config.optim)
     _check_freeze(config.train.freeze, ancestor)
-    check_fit(config.model, version.name, version.settings)
+    check_fit(config.model, version)
     vocoder_named(
         request.workspace,
         config.train.vocoder,
@@ -148,6 +150,7 @@ def plan(request: Request, *, check_rate: bool = True) -> Plan:
         leaks=leaks,
         parts=parts,
         notes=(
+            *chosen,
             *notes.on_leaks(leaks, version, keep=request.keep_leaks),
             *notes.on_features(version, ancestor.run if ancestor else None),
             *notes.on_schedule(config, len(version.split("train")), _first_step(ancestor)),
@@ -221,12 +224,19 @@ def ancestor_of(request: Request, kind: str = runs.CONVERSION) -> Ancestor | Non
     return Ancestor(run=run, place=found, state=found.state(), keep_optim=request.keep_optim)
 
 
-def _settings(request: Request, ancestor: Ancestor | None) -> RunConfig:
-    """Lay the options over the model file, the run to be like, the parent's or the defaults."""
+def _settings(
+    request: Request, ancestor: Ancestor | None, version: Version
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """Lay the options over the model file, the run to be like, the parent's or the usual ones.
+
+    Returns the settings, and a word on how they were chosen where nobody named any. What a model
+    file does not say of its frames is the dataset's.
+    """
     if request.model is not None and request.like is not None:
         raise BadSetting("--model and --like both name the settings to start from", "give one")
     start: dict[str, Any] = {}
     where = "the defaults"
+    chosen: tuple[str, ...] = ()
     if request.model is not None:
         start, where = find_model(request.model)
     elif request.like is not None:
@@ -237,10 +247,16 @@ def _settings(request: Request, ancestor: Ancestor | None) -> RunConfig:
         for key in (*CADENCE, "statistics", "freeze"):
             del start["train"][key]
         where = f"run {ancestor.run.tag}"
+    elif request.usual:
+        start, where = usual(version)
+        if start:
+            told = f"{seconds_to_learn(version) / 60:.1f} min of speech to learn from"
+            chosen = (f"{told}: the settings of model `few` (--model fs2vc: the full model)",)
+    start = framed(start, version)
     options = {"train.epochs": request.epochs, "train.precision": request.precision}
     over = [f"{key}={value}" for key, value in options.items() if value is not None]
     settings = [*request.settings, *over]
-    return resolve(start, settings, f"{where} + options" if settings else where)
+    return resolve(start, settings, f"{where} + options" if settings else where), chosen
 
 
 def _as_computed(mapping: dict[str, Any], precision: str, device: torch.device) -> dict[str, Any]:

@@ -6,6 +6,7 @@ can be resumed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     import torch
 
     from corpuskit.versions import Version
+    from trainer.linear import Float32
     from trainer.plan import Ancestor, Plan
 
     Tensors = dict[str, torch.Tensor]
 
 __all__ = ["heard_by", "session_here", "start"]
+
+LINEAR = "linear."  # begins the names of what is fitted to the dataset's own pairs, not learnt
 
 
 def start(made: Plan, processes: int = 1) -> runs.Run:
@@ -45,6 +49,8 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
     torch.manual_seed(config.train.seed)
     model = FS2VC(config.model, len(version.speakers))
     freeze(model, config.train.freeze)
+    if model.linear is not None:
+        model.linear.set(_linear(made))
     weights, moments, state, parent = _initial(made, model.state_dict())
     parameters = sum(each.numel() for each in model.parameters())
 
@@ -59,6 +65,22 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
         record = _record(made, parameters, here, state.step, parent)
         tag = made.request.trial or made.request.tag
         return runs.claim(workspace, prepared, record, tag, again=made.request.again)
+
+
+def _linear(made: Plan) -> dict[tuple[int, int], tuple[Float32, Float32]]:
+    """Fit the linear conversion of each direction to the train pairs."""
+    from trainer import linear
+    from trainer.data import Normaliser
+
+    version, pairs = made.version, defaultdict(list)
+    normaliser = Normaliser(made.statistics, version.settings.features.energy_gate)
+    rows = {name: row for row, name in enumerate(version.speakers)}
+    for pair in version.split("train"):
+        direction = rows[pair.source.speaker], rows[pair.target.speaker]
+        source = normaliser.source(version.features(pair.source)).mel
+        target = normaliser.target(version.features(pair.target)).mel
+        pairs[direction].append((source, target))
+    return {direction: linear.fit(those) for direction, those in pairs.items()}
 
 
 def heard_by(version: Version, ancestor: Ancestor | None) -> lineage.Heard:
@@ -126,7 +148,11 @@ def _initial(
         return dict(fresh), {}, checkpoint.State(epoch=0), None
     state, weights, tensors = checkpoint.load(ancestor.place)
     speakers, theirs = made.version.speakers, ancestor.run.speakers
-    merged, report = finetune.transfer(fresh, weights, speakers, theirs)
+    fitted = {name: fresh[name] for name in fresh if name.startswith(LINEAR)}
+    learnt = {name: theirs for name, theirs in weights.items() if not name.startswith(LINEAR)}
+    network = {name: ours for name, ours in fresh.items() if name not in fitted}
+    merged, report = finetune.transfer(network, learnt, speakers, theirs)
+    merged |= fitted
     moments: Tensors = {}
     begin = checkpoint.State(epoch=0)
     if ancestor.keep_optim:

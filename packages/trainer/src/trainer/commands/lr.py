@@ -53,7 +53,7 @@ def lr(
 ) -> None:
     """Show a learning rate's course before training: peak, rise, cap, in steps and samples.
 
-    Of a run, of a model file, or of the defaults, with --set laid over.
+    Of a run, of a model file, or of what `run` would take, with --set laid over.
     """
     from trainer.course import proposals, warnings
     from trainer.courses import courses

@@ -54,7 +54,8 @@ ModelOption = Annotated[
     typer.Option(
         metavar="TOML",
         help="Settings file, or its name in configs/models "
-        "[default: the parent's settings with --pretrain, else fs2vc]",
+        "[default: the parent's settings with --pretrain, `few` for up to 15 min of speech, "
+        "else fs2vc]",
         show_default=False,
     ),
 ]

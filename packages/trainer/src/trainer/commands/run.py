@@ -61,6 +61,7 @@ def run(
         tag=tag,
         like=like,
         model=model,
+        usual=True,
         settings=tuple(settings or ()),
         epochs=epochs,
         precision=precision,

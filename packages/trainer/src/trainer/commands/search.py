@@ -96,6 +96,7 @@ def search(
         tag=tag,
         like=like,
         model=model,
+        usual=True,
         settings=tuple(settings or ()),
         epochs=epochs,
         precision=precision,
