@@ -64,3 +64,7 @@ bench-sound *ARGS: setup
 # Measure conversion, stage by stage and as a whole
 bench-convert *ARGS: setup
     {{bin}}/python bench/convert.py {{ARGS}}
+
+# Measure when the first sound of a conversion can be heard, by vocoder
+bench-latency *ARGS: setup
+    {{bin}}/python bench/latency.py {{ARGS}}

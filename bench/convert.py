@@ -40,7 +40,7 @@ def main() -> None:
         folder = given.recordings or _made_up(Path(scratch) / "in", given.count)
         wanted = outcomes([folder], Path(scratch) / "out")
         paths = list(wanted)
-        converter = _converter(given.model, given.settings, device)
+        converter = untrained(given.model, given.settings, device)
         seconds = sum(_seconds(path) for path in paths)
         print(
             f"{given.model}, {name_of(device)}: {len(paths)} recordings, {seconds:.0f} s of sound, "
@@ -97,7 +97,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _converter(model: str, settings: list[str], device: Any) -> Any:
+def untrained(model: str, settings: list[str], device: Any) -> Any:
     """Return a converter that no training made."""
     import torch
 
@@ -139,23 +139,30 @@ def _converter(model: str, settings: list[str], device: Any) -> Any:
 def _made_up(folder: Path, count: int) -> Path:
     """Write recordings of about four seconds: pulses through formants, with pauses and noise."""
     import soundfile
-    from scipy.signal import lfilter
 
     folder.mkdir()
     draw = np.random.default_rng(0)
     for number in range(count):
         length = int(RATE * 4 * np.exp(0.3 * draw.standard_normal()))
-        t = np.arange(length) / RATE
-        f0 = 120 * np.exp(0.2 * np.sin(2 * np.pi * 0.7 * t + number))
-        pulses = np.diff(np.floor(np.cumsum(f0) / RATE), prepend=0)
-        sound = pulses + 0.003 * draw.standard_normal(length)
-        for formant in (600.0, 1400.0, 2600.0):
-            pole = 0.97 * np.exp(2j * np.pi * formant / RATE)
-            sound = lfilter([1.0], np.poly([pole, pole.conjugate()]).real, sound)
-        sound *= 0.3 / np.abs(sound).max() * (np.sin(2 * np.pi * 0.5 * t) > -0.9)
-        sound += 0.0005 * draw.standard_normal(length)
-        soundfile.write(folder / f"{number:04d}.wav", sound, RATE)
+        soundfile.write(folder / f"{number:04d}.wav", speech_like(length, number), RATE)
     return folder
+
+
+def speech_like(length: int, number: int) -> Any:
+    """Return samples of pulses through formants, with pauses and noise."""
+    from scipy.signal import lfilter
+
+    draw = np.random.default_rng(number)
+    t = np.arange(length) / RATE
+    f0 = 120 * np.exp(0.2 * np.sin(2 * np.pi * 0.7 * t + number))
+    pulses = np.diff(np.floor(np.cumsum(f0) / RATE), prepend=0)
+    sound = pulses + 0.003 * draw.standard_normal(length)
+    for formant in (600.0, 1400.0, 2600.0):
+        pole = 0.97 * np.exp(2j * np.pi * formant / RATE)
+        sound = lfilter([1.0], np.poly([pole, pole.conjugate()]).real, sound)
+    sound *= 0.3 / np.abs(sound).max() * (np.sin(2 * np.pi * 0.5 * t) > -0.9)
+    sound += 0.0005 * draw.standard_normal(length)
+    return sound
 
 
 def _seconds(path: Path) -> float:

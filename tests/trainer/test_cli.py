@@ -172,7 +172,7 @@ def test_the_commands_are_those_of_the_design() -> None:
 
     assert set(group.commands) == {  # type: ignore[attr-defined]
         "run", "resume", "rerun", "reproduce", "search", "promote", "list", "show", "note", "memo",
-        "diff", "lr", "report", "evaluate", "listen", "convert", "vocoder",
+        "diff", "lr", "report", "evaluate", "listen", "convert", "export", "vocoder",
     }  # fmt: skip
     assert set(options_of("run")) >= {
         "--spk", "--pretrain", "--reset-optim", "--keep-optim", "--tag", "--like", "--model",
@@ -185,7 +185,7 @@ def test_the_commands_are_those_of_the_design() -> None:
     "name",
     [
         *("run", "resume", "rerun", "reproduce", "search", "promote", "list", "show", "note"),
-        *("memo", "diff", "lr", "report", "evaluate", "convert"),
+        *("memo", "diff", "lr", "report", "evaluate", "convert", "export"),
     ],
 )
 def test_every_option_has_help(name: str) -> None:

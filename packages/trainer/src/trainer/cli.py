@@ -23,6 +23,7 @@ from trainer import __version__
 from trainer.commands.convert import convert
 from trainer.commands.diff import diff
 from trainer.commands.evaluate import evaluate
+from trainer.commands.export import export
 from trainer.commands.list_ import list_
 from trainer.commands.listen import listen
 from trainer.commands.lr import lr
@@ -77,6 +78,7 @@ app.command()(report)
 app.command()(evaluate)
 app.command()(listen)
 app.command()(convert)
+app.command()(export)
 app.add_typer(vocoder, name="vocoder")
 
 
