@@ -12,6 +12,7 @@ from corpuskit.audio import decode, write_wav
 from corpuskit.errors import BadSetting, CorpuskitError
 from corpuskit.versions import Version, open_version
 from synthetic import PairCorpus, write_pair_corpus
+from trainer import vocoder_data
 from trainer.vocoder_data import load_sounds
 from trainer.vocoders.mel import MelSpectrum
 from training import CPU
@@ -96,6 +97,18 @@ def test_dev_pairs_left_out_do_not_count(version: Version) -> None:
     assert len(load_sounds(version, dev[:1], CPU, SEGMENT).dev) == 2
     with pytest.raises(BadSetting, match="no dev recordings"):
         load_sounds(version, dev, CPU, SEGMENT)
+
+
+def test_recordings_that_do_not_fit_the_device_are_refused(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(vocoder_data, "_load", full)
+
+    with pytest.raises(CorpuskitError, match="recordings of dataset N2C do not fit into the mem"):
+        load_sounds(version, (), CPU, SEGMENT)
 
 
 @pytest.mark.parametrize("change", ["gone", "other"])

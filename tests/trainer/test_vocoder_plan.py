@@ -158,6 +158,10 @@ def test_its_dev_split_leaves_out_what_the_parent_heard(
         (["generator.upsample_rates=[8, 8, 8]"], "multiply to 512"),
         (["train.segment=2000"], "train.segment is 2000, no multiple"),
         (["train.segment=512"], "train.segment is 512, shorter than"),
+        (
+            ["train.segment=8192000"],
+            r"train.segment is 8,192,000 samples \(371.5 s\), more than the",
+        ),
         (["optim.mel_fmax=20000"], "optim.mel_fmax is 20000 Hz, above half"),
         (["optim.decay=1.5"], "optim.decay is 1.5"),
         (["discriminators.narrow=3"], "discriminators.narrow is 3"),
@@ -177,6 +181,13 @@ def test_a_conversion_model_is_no_parent_of_a_vocoder(workspace: Path) -> None:
 
     with pytest.raises(Refused, match=r"is a conversion model, no vocoder"):
         plan_vocoder(asked(workspace, pretrain=model.tag))
+
+
+def test_what_goes_on_as_a_vocoder_must_be_one(workspace: Path, command: Command) -> None:
+    untrained_run(workspace, "N2C", tag="model")
+
+    assert "run model is a conversion model" in refused(command("vocoder", "resume", "model"))
+    assert "no run 'modle'" in refused(command("vocoder", "resume", "modle"))
 
 
 def test_a_vocoder_is_no_conversion_model(workspace: Path, command: Command) -> None:

@@ -47,18 +47,26 @@ class Resumed:
 
 
 def resume(
-    workspace: Path, tag: str, epochs: int | None, device: str = "auto", processes: int = 1
+    workspace: Path,
+    tag: str,
+    epochs: int | None,
+    device: str = "auto",
+    processes: int = 1,
+    kind: str | None = None,
 ) -> Resumed:
     """Take over a run that was stopped, killed or finished, to go on up to `epochs`.
+
+    It must be of `kind`, where one is named.
 
     Raises
     ------
     Refused
-        It is being trained, has all its epochs, or its dataset is another one now.
+        It is being trained, has all its epochs, is of another kind, or its dataset is another
+        one now.
     CorpuskitError
         No such run or dataset, or one is damaged.
     """
-    before = runs.open_run(workspace, tag, kind=None)
+    before = runs.open_run(workspace, tag, kind)
     record = before.record
     is_vocoder = record.kind == runs.VOCODER
     if is_vocoder and processes > 1:

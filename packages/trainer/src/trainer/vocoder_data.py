@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from corpuskit.audio import resample
-from corpuskit.errors import BadSetting
+from corpuskit.errors import BadSetting, CorpuskitError
 from trainer import lineage
+from trainer.device import name_of
 from trainer.originals import original
 
 if TYPE_CHECKING:
@@ -97,12 +98,15 @@ def load_sounds(
     Raises
     ------
     CorpuskitError
-        A recording is gone, cannot be read, or was changed since the build.
+        A recording is gone, cannot be read, or was changed since the build; or the device's
+        memory does not hold them.
     BadVersion
         A features object is missing or damaged.
     BadSetting
         There is nothing to train or score on.
     """
+    import torch
+
     train = _sides(version.split("train"), mels)
     dev = _sides(lineage.without(version.split("dev"), left_out), mels)
     heard = {side.recording for side in train.values()}
@@ -113,10 +117,17 @@ def load_sounds(
                 f"dataset {version.name} has no {name} recordings",
                 "build it with other [split] counts, or with more recordings",
             )
-    return VocoderSplits(
-        train=_load(version, train, device, segment, mels),
-        dev=_load(version, held_out, device, segment, mels),
-    )
+    try:
+        return VocoderSplits(
+            train=_load(version, train, device, segment, mels),
+            dev=_load(version, held_out, device, segment, mels),
+        )
+    except torch.OutOfMemoryError:
+        raise CorpuskitError(
+            f"the recordings of dataset {version.name} do not fit into the memory of "
+            f"{name_of(device)}",
+            "train on a larger device, or on a version of fewer recordings",
+        ) from None
 
 
 def _sides(pairs: Iterable[Pair], mels: Mels | None) -> dict[str, Side]:

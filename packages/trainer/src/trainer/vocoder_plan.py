@@ -77,6 +77,7 @@ def plan_vocoder(request: Request) -> VocoderPlan:
         teacher = forced.teacher_of(request.workspace, config.train.mels)
         forced.check(teacher, version)
         config = replace(config, train=replace(config.train, mels=teacher.name))
+    _check_segment(config, version, targets_only=teacher is not None)
     leaks = _leaks(version, ancestor, teacher)
     left_out = () if request.keep_leaks else leaks.pairs
     check_splits(version, left_out, f"{_knowing(teacher)} was")
@@ -214,6 +215,22 @@ def _check_fit(config: VocoderConfig, version: Version) -> None:
         raise BadSetting(
             f"optim.mel_fmax is {config.optim.mel_fmax:g} Hz, above half the rate ({half:g} Hz)",
             "use 0 for half the rate",
+        )
+
+
+def _check_segment(config: VocoderConfig, version: Version, *, targets_only: bool) -> None:
+    """Make sure that a segment fits into a recording; shorter ones are followed by silence."""
+    sides = [pair.target for pair in version.split("train")]
+    if not targets_only:
+        sides += [pair.source for pair in version.split("train")]
+    longest = max((side.frames[1] - side.frames[0] for side in sides), default=0)
+    hop, rate = config.generator.hop, version.settings.audio.rate
+    if sides and config.train.segment > longest * hop:
+        raise BadSetting(
+            f"train.segment is {config.train.segment:,} samples "
+            f"({config.train.segment / rate:.1f} s), more than the longest train recording of "
+            f"dataset {version.name} has ({longest * hop / rate:.1f} s)",
+            f"--set train.segment={min(8192 // hop, longest) * hop}",
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
+    "AllEpochsOption",
     "DeviceOption",
     "EpochsOption",
     "KeepLeaksOption",
@@ -93,6 +94,15 @@ VocoderOption = Annotated[
     ),
 ]
 TagArgument = Annotated[str, typer.Argument(metavar="TAG", help="Tag of a run, e.g. N2C_28")]
+AllEpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        min=1,
+        help="Epochs in all [default: as many as the run asked for]",
+        show_default=False,
+    ),
+]
 PlaceArgument = Annotated[
     str,
     typer.Argument(

@@ -12,6 +12,8 @@ from corpuskit.console import is_quiet, print_lines, progress_hidden, say, warn
 from corpuskit.errors import CorpuskitError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from corpuskit.versions import Version
@@ -26,6 +28,7 @@ __all__ = [
     "advance",
     "joined_world",
     "progress_bar",
+    "resume_run",
     "run_request",
     "run_vocoder",
     "show_notes",
@@ -92,6 +95,25 @@ def run_vocoder(request: Request, world: World, *, quiet: bool) -> Run:
     sounds = load_vocoder(made, mels)  # what cannot be trained on leaves no run behind
     run = start_vocoder(made, mels)
     return train(run, made.version, made.device, sounds, world, quiet=quiet)
+
+
+def resume_run(
+    workspace: Path,
+    tag: str,
+    epochs: int | None,
+    device: str,
+    *,
+    quiet: bool,
+    kind: str | None = None,
+) -> None:
+    """Go on with a run, which must be of this kind (None: any)."""
+    from trainer.session import resume
+
+    with joined_world(device) as world:
+        if world.leads:
+            resumed = resume(workspace, tag, epochs, device, world.size, kind)
+            show_notes(resumed.notes, quiet=quiet)
+            train(resumed.run, resumed.version, resumed.device, None, world, quiet=quiet)
 
 
 def train(

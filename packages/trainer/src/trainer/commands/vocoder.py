@@ -10,21 +10,21 @@ import typer
 from corpuskit.console import QuietOption, WorkspaceOption, workspace_of
 from corpuskit.errors import BadSetting
 from trainer.commands.options import (
+    AllEpochsOption,
     DeviceOption,
     KeepLeaksOption,
     PrecisionOption,
     SettingsOption,
     SpkOption,
+    TagArgument,
 )
-from trainer.commands.resume import resume
-from trainer.commands.training import joined_world, run_vocoder
+from trainer.commands.training import joined_world, resume_run, run_vocoder
 
 __all__ = ["vocoder"]
 
 vocoder = typer.Typer(
     no_args_is_help=True, help="Train a vocoder, and go on with one that was stopped."
 )
-vocoder.command()(resume)
 
 
 @vocoder.command()
@@ -102,3 +102,17 @@ def run(
         if world.size > 1:
             raise BadSetting("a vocoder is trained by one process", "leave torchrun out")
         run_vocoder(request, world, quiet=quiet)
+
+
+@vocoder.command()
+def resume(
+    tag: TagArgument,
+    epochs: AllEpochsOption = None,
+    device: DeviceOption = "auto",
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Go on with a vocoder exactly where it stopped, or up to more epochs."""
+    from trainer.runs import VOCODER
+
+    resume_run(workspace_of(workspace), tag, epochs, device, quiet=quiet, kind=VOCODER)
