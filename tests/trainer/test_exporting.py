@@ -32,6 +32,7 @@ KINDS = {
     "pitch_ar": ("model.pitch_ar=on",),
     "pitch_ar by phrase": ("model.pitch_ar=phrase",),
     "align search": ("model.align=search",),
+    "linear": ("model.linear=0.4",),
     "wgmm with pitch_ar": (*WGMM, "model.pitch_ar=phrase"),
 }
 

@@ -170,6 +170,9 @@ class Exported:
         if "pitch_step" in run:
             values = self._looped(values, _stretched(phrases, durations))
         spoken, loud = run["speak"](expanded, energy_given[over], values, target)
+        if "linear" in run:
+            made = _evenly(run["linear"](mel, source, target), durations, self._reduction)
+            spoken = spoken.lerp(made, self.description["linear"])
         return self._restored(spoken, values, loud, f0, durations.numpy(), interval)
 
     # -------------------------------------------------------------- loops
@@ -274,6 +277,19 @@ def _durations(log_duration: torch.Tensor, speed: float) -> torch.Tensor:
             hurried[whole.argmax()] = 1
         return hurried
     return whole
+
+
+def _evenly(stacked: torch.Tensor, durations: torch.Tensor, reduction: int) -> torch.Tensor:
+    """Stretch single frames, stacked in rows (S, r * bands), evenly: (N, r * bands)."""
+    over = torch.repeat_interleave(durations)
+    share = durations[over].float().reciprocal()
+    starts = (durations.cumsum(0) - durations)[over]
+    before = (torch.arange(len(over)) - starts) * share
+    middle = torch.arange(reduction) + 0.5
+    inside = (reduction * before[:, None] + share[:, None] * middle).floor().long()
+    index = over[:, None] * reduction + inside.clamp(0, reduction - 1)
+    frames = stacked.reshape(len(stacked) * reduction, -1)
+    return frames[index.flatten()].reshape(len(over), -1)
 
 
 def _stretched(phrases: list[int], durations: torch.Tensor) -> list[int]:

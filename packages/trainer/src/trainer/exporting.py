@@ -28,6 +28,7 @@ from corpuskit.files import fill_file, publish_folder, temporary_folder, write_j
 from trainer import exported, prosody
 from trainer.convert import model_of, targets_by_source
 from trainer.layers import Conv, RecurrentPredictor
+from trainer.linear import TAPS, LinearConversion
 from trainer.model import FS2VC
 from trainer.packing import Packing
 from trainer.prosody import Mixture, PhraseProsody
@@ -109,6 +110,7 @@ def _description(run: Run, checkpoint: Checkpoint, digests: dict[str, str]) -> d
         "f0_ranges": {name: list(span) for name, span in run.f0_ranges.items()},
         "usual": None if usual is None else to_mapping(usual),
         "recurrent_pitch": model.pitch_ar,
+        "linear": model.linear,
         "prosody": model.prosody,
         "prosody_hidden": prosody.HIDDEN,
         "torch": torch.__version__.split("+")[0],
@@ -246,6 +248,22 @@ class _Speak(_Told):
         return self.postnet(frames, real).reshape(mel.shape), energy
 
 
+class _Linear(nn.Module):
+    """mel (S, r * mels), source (), target () -> the same, converted linearly."""
+
+    def __init__(self, linear: LinearConversion) -> None:
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, mel: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        weight, bias = self.linear.weight[source, target], self.linear.bias[source, target]
+        frames = mel.reshape(-1, bias.shape[0])
+        count = frames.shape[0]
+        near = nn.functional.pad(frames, (0, 0, TAPS // 2, TAPS // 2))
+        around = torch.cat([near[tap : tap + count] for tap in range(TAPS)], dim=1)
+        return (around @ weight + bias).reshape(mel.shape)
+
+
 class _Phrases(nn.Module):
     """encoded (S, width) -> what is averaged over phrases (S, width)."""
 
@@ -325,6 +343,9 @@ def _parts(model: FS2VC) -> Iterator[tuple[str, nn.Module, tuple[Tensor, ...], A
     yield "contour", _Contour(model), (encoded, rows(width), voice), (frames, frames, None)
     spoken = (encoded, rows(width), rows(r), voice)
     yield "speak", _Speak(model), spoken, (frames, frames, frames, None)
+    if model.linear is not None:
+        made = (rows(r * config.mels), voice, voice.clone())
+        yield "linear", _Linear(model.linear), made, (frames, None, None)
     predictor = model.variance.pitch.predictor
     if isinstance(predictor, RecurrentPredictor):
         h, c = (
