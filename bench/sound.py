@@ -53,7 +53,6 @@ VOCODERS = ("world", "griffinlim")
 # What can be left out: for `corpuskit build --set`, `trainer run --set` or `--model`.
 INGREDIENTS = {
     "linear": ("run", "model.linear=0"),
-    "network": ("run", "model.linear=1"),
     "ema": ("run", "optim.ema=0"),
     "dropout": ("run", "model.dropout=0"),
     "steps": ("run", "train.batch_size=16"),  # a quarter of them
