@@ -126,5 +126,5 @@ def test_runs_are_chosen_and_sorted(workspace: Path) -> None:
 
 @pytest.mark.parametrize("condition", ["verdict", "loss=1", "=bad"])
 def test_a_condition_that_is_none_is_refused(condition: str) -> None:
-    with pytest.raises(BadSetting, match="KEY=VALUE of dataset, parent, status, verdict"):
+    with pytest.raises(BadSetting, match="KEY=VALUE of dataset, kind, parent, status, verdict"):
         chosen([], {}, [condition], "tag")

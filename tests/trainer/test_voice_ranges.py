@@ -13,6 +13,7 @@ from corpuskit.config import DatasetConfig, from_mapping
 from corpuskit.versions import open_version
 from standins import WAVS, speak_into
 from synthetic import FULL_SCALE, SOURCE, TARGET, sentence, speak
+from trainer import hearing
 from trainer.convert import Converter, usable_features
 from untrained import built, untrained_run
 
@@ -72,11 +73,13 @@ def test_converting_uses_the_range_of_the_source(
     converter = Converter.open(workspace, "few_1", device="cpu")
     asked = []
 
-    def noted(*arguments: object) -> object:
-        asked.append(arguments[2])
-        return usable_features(*arguments)  # type: ignore[arg-type]
+    measure = hearing.whole
 
-    monkeypatch.setattr("trainer.convert.usable_features", noted)
+    def noted(*arguments: object) -> object:
+        asked.append(arguments[3])
+        return measure(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hearing, "whole", noted)
 
     converter.convert(version.source_path(recording), source="jvs001")
 
