@@ -14,9 +14,9 @@ Rows: the unconverted source; the target through each vocoder from its own mel, 
 that vocoder can get; a joint-density Gaussian mixture with parameter generation (see
 `classical.py`), as audio and as the parameters it never made audible; and ours with each vocoder.
 
-"wer" is the recogniser's share of wrong words (pocketsphinx, US English). What the sentences are is
-read from --text (lines of "name|words") or else is what it understands of the target's recordings,
-whose own wer is then 0.
+"wer" is the recogniser's share of wrong words (pocketsphinx, US English), who hears every sound
+four times, a few milliseconds apart. What the sentences are is read from --text (lines of
+"name|words") or else is what it understands of the target's recordings at first.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ Samples = npt.NDArray[np.floating[Any]]
 COLUMNS = ("mcd", "log_f0_rmse", "log_f0_correlation", "voicing_error", "duration_error")
 HEADS = ("MCD dB", "F0 rmse", "F0 corr", "voicing", "dur. s", "wer")
 VOCODERS = ("world", "griffinlim")
+BEFORE = (0.0, 0.003, 0.006, 0.009)  # s of silence in front: a recogniser's whims even out
 
 # What can be left out: for `corpuskit build --set`, `trainer run --set` or `--model`.
 INGREDIENTS = {
@@ -210,8 +211,11 @@ def _line(label: str, convert: Convert, sentences: Sequence[Sentence], hear: Any
             found.append(compare(made, sentence.reference))
             continue
         found.append(compare(analyse(*made), sentence.reference))
-        wrong += _edits(hear(*made), sentence.words)
-        spoken += len(sentence.words)
+        samples, rate = made
+        for silence in BEFORE:
+            later = np.concatenate([np.zeros(round(silence * rate), samples.dtype), samples])
+            wrong += _edits(hear(later, rate), sentence.words)
+            spoken += len(sentence.words)
     values = [_mean(getattr(each, column) for each in found) for column in COLUMNS]
     values.append(wrong / spoken if spoken else math.nan)
     texts = ["" if math.isnan(value) else f"{value:.3f}" for value in values]
