@@ -324,6 +324,21 @@ def test_only_what_dead_processes_of_this_machine_left_is_removed(tmp_path: Path
     assert remove_leftovers(tmp_path / "nowhere") == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell")
+def test_what_a_killed_process_left_goes_before_anybody_waits_for_it(tmp_path: Path) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    left = tmp_path / f".tmp-{socket.gethostname()}-{killed.pid}-01234567-name.safetensors"
+    left.write_bytes(b"half")
+    assert remove_leftovers(tmp_path) == 0  # it lives
+
+    killed.kill()
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # dead, its number still taken
+
+    assert remove_leftovers(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+    killed.wait()
+
+
 # ------------------------------------------------------------------ a whole build
 
 

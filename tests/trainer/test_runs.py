@@ -233,8 +233,10 @@ def test_a_run_whose_process_is_gone_is_shown_as_stopped(tmp_path: Path) -> None
     assert open_run(tmp_path, run.tag).status == "running"
 
     child.kill()
-    child.communicate()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, its number still taken
+    assert open_run(tmp_path, run.tag).status == "stopped"
 
+    child.communicate()
     assert open_run(tmp_path, run.tag).status == "stopped"
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from corpuskit.errors import CorpuskitError, Refused
+from corpuskit.processes import is_alive
 
 __all__ = [
     "append_line",
@@ -226,7 +227,7 @@ def leftovers(folder: Path) -> list[Path]:
     found = []
     for path in sorted(folder.glob(f"{mine}*")) if folder.is_dir() else []:
         pid = path.name.removeprefix(mine).split("-", 1)[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not is_alive(int(pid)):
             found.append(path)
     return found
 
@@ -240,13 +241,3 @@ def remove_leftovers(folder: Path) -> int:
         else:
             path.unlink(missing_ok=True)
     return len(found)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

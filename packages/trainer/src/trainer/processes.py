@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+
+from corpuskit.processes import is_alive, stat_fields
 
 __all__ = ["Process", "start_of", "this_process"]
 
@@ -24,13 +25,7 @@ class Process:
         """Whether it runs; None when it is another machine's."""
         if self.host != socket.gethostname():
             return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return self.started == start_of(self.pid)
+        return is_alive(self.pid) and self.started == start_of(self.pid)
 
 
 def this_process() -> Process:
@@ -41,10 +36,9 @@ def this_process() -> Process:
 
 def start_of(pid: int) -> str:
     """Return boot id and start tick of a process; empty where the system does not tell."""
+    fields = stat_fields(pid)
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
-    fields = re.sub(r".*\)", "", stat, count=1, flags=re.DOTALL).split()
-    return f"{boot}:{fields[19]}"
+    return f"{boot}:{fields[19]}" if fields else ""
