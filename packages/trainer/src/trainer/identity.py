@@ -7,6 +7,7 @@ refused by name. What differs between two runs is found by comparing the parts.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -87,6 +88,7 @@ def code_digest(modules: Sequence[str] = CODE) -> str:
     return hasher.hexdigest()
 
 
+@functools.lru_cache(maxsize=64)  # files; a search asks again for every trial
 def normalised(source: str) -> str:
     """Return Python source without comments, docstrings and layout."""
     tree = ast.parse(source)
