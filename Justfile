@@ -33,9 +33,10 @@ demo *ARGS: setup
 test *ARGS: setup
     {{bin}}/python -m pytest --numprocesses auto --dist worksteal -m "not slow" {{ARGS}}
 
-# Run the slow tests
+# Run the slow tests, and one after another those that want all cores
 test-slow *ARGS: setup
-    {{bin}}/python -m pytest -m slow {{ARGS}}
+    {{bin}}/python -m pytest --numprocesses auto --dist worksteal -m "slow and not alone" {{ARGS}} || [ $? -eq 5 ]
+    {{bin}}/python -m pytest -m "slow and alone" {{ARGS}} || [ $? -eq 5 ]  # 5: ARGS chose none of these
 
 # Check formatting, style, types and the direction of imports
 lint: setup

@@ -63,6 +63,7 @@ def test_the_guide_has_steps() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_every_command_of_the_guide_shows_what_it_says(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}

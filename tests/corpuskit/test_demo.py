@@ -336,6 +336,7 @@ def test_the_definitions_find_all_of_it(small: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_killed_demo_is_completed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from corpuskit.demo import make_demo\n"
@@ -358,6 +359,7 @@ def test_a_killed_demo_is_completed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_whole_demo(tmp_path: Path) -> None:
     begun, *spoken, finished = make_demo(tmp_path, jobs=2)
 

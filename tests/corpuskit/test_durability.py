@@ -23,6 +23,7 @@ from corpuskit.verify import Problem, verify
 from corpuskit.versions import list_versions, open_version
 from fullbuilds import built, command, definition, write_definition
 from synthetic import PairCorpus, write_pair_corpus
+from thorough import thoroughly
 
 
 def problems(workspace: Path, name: str = "T") -> list[Problem]:
@@ -72,7 +73,7 @@ def test_statistics_rest_on_the_train_split_alone(pair_corpus: PairCorpus, tmp_p
 # ----------------------------------------------------------------------- one fingerprint
 
 
-@pytest.mark.parametrize("means", [{"jobs": 2}, {"jobs": 2, "backend": "threading"}])
+@thoroughly("means", [{"jobs": 2}, {"jobs": 2, "backend": "threading"}])
 def test_the_fingerprint_is_free_of_processes(
     pair_corpus: PairCorpus, tmp_path: Path, means: dict[str, object]
 ) -> None:
@@ -142,6 +143,7 @@ def test_next_free_name(pair_corpus: PairCorpus, tmp_path: Path) -> None:
     assert next_name(tmp_path, "T") == "T_8"
 
 
+@pytest.mark.slow
 def test_two_builds_of_one_name_at_once(pair_corpus: PairCorpus, tmp_path: Path) -> None:
     toml = write_definition(pair_corpus, tmp_path / "T.toml")
     arguments = ["build", "T", "--config", toml, "--workspace", tmp_path / "w", "--jobs", "1"]
@@ -328,6 +330,7 @@ def kill_and_rebuild(corpus: PairCorpus, tmp_path: Path, kills: int) -> None:
         assert problems(tmp_path / f"w{number}") == []
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_from_what_is_whole(pair_corpus: PairCorpus, tmp_path: Path) -> None:
     kill_and_rebuild(pair_corpus, tmp_path, kills=4)
 

@@ -199,6 +199,7 @@ def dask_cluster(tmp_path: Path, workers: int) -> Iterator[tuple[str, list[int]]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_dask_with_a_worker_killed_builds_the_same(tmp_path: Path) -> None:
     corpus = quick_corpus(tmp_path / "corpus", 40)
     toml = written_toml(tmp_path / "N2C.toml", corpus.root)
@@ -219,6 +220,7 @@ def test_dask_with_a_worker_killed_builds_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_a_cluster_of_ones_own_with_a_worker_killed_builds_the_same(
     backend: str, tmp_path: Path
@@ -246,6 +248,7 @@ def test_a_cluster_of_ones_own_with_a_worker_killed_builds_the_same(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 @pytest.mark.usefixtures("importable")
 def test_the_tasks_of_a_dead_worker_are_done_again(backend: str, tmp_path: Path) -> None:
@@ -257,6 +260,7 @@ def test_the_tasks_of_a_dead_worker_are_done_again(backend: str, tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 @pytest.mark.usefixtures("importable")
 def test_a_recording_that_kills_every_worker_ends_the_build(backend: str) -> None:
@@ -265,6 +269,7 @@ def test_a_recording_that_kills_every_worker_ends_the_build(backend: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 @pytest.mark.usefixtures("importable")
 def test_what_a_task_raises_is_raised_here(backend: str) -> None:
@@ -273,6 +278,7 @@ def test_what_a_task_raises_is_raised_here(backend: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("backend", "address", "told"),
     [
@@ -288,6 +294,7 @@ def test_a_cluster_that_does_not_answer_is_named(backend: str, address: str, tol
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_worker_without_our_code_is_told_in_one_line(tmp_path: Path) -> None:
     with dask_cluster(tmp_path, 1) as (file, _), pytest.raises(Unreachable) as caught:
         list(engine.run(square, TWELVE, 2, "dask", Cluster(address=file)))

@@ -17,6 +17,7 @@ import hostile
 from building import corpuskit, ended, litter, quick_corpus, settings, started, written_toml
 from corpuskit.versions import Version, open_version
 from hostile import Input
+from thorough import thoroughly
 
 PARTNER = hostile.encoded(hostile.voice(0.5, seed=7))
 ODD = {True: "used", False: "set aside"}
@@ -265,7 +266,7 @@ def test_a_full_disk_ends_in_one_line_and_the_next_build_goes_on(
 # ------------------------------------------------------------------ two builds at once
 
 
-@pytest.mark.parametrize("names", [("N2C", "N2C_2"), ("N2C", "N2C")])
+@thoroughly("names", [("N2C", "N2C"), ("N2C", "N2C_2")])
 def test_two_builds_at_once(corpus: Path, tmp_path: Path, names: tuple[str, str]) -> None:
     toml = written_toml(tmp_path / "N2C.toml", corpus / "corpus")
     running = [

@@ -20,6 +20,7 @@ import soundfile as sf
 from building import Said, built, corpuskit, quick_corpus, settings
 from corpuskit.objects import Store
 from corpuskit.versions import Pair, Version
+from thorough import thoroughly
 
 VERSION_FILES = (
     "version.json",
@@ -87,9 +88,10 @@ def kinds(version: Version, pair: Pair) -> dict[str, tuple[str, list[str]]]:
     }
 
 
-@pytest.mark.parametrize(
+@thoroughly(
     "kind",
-    ["source levels", "target levels", "source features", "target features", "alignment"],
+    ["source features", "alignment", "source levels", "target levels", "target features"],
+    quick=2,
 )
 def test_a_flipped_byte_anywhere_in_an_object_names_recording_and_pair(
     version: Version, kind: str
@@ -188,7 +190,7 @@ def test_objects_of_other_versions_do_not_matter(version: Version, tmp_path: Pat
 # ---------------------------------------------------------------------- the version's files
 
 
-@pytest.mark.parametrize("name", VERSION_FILES)
+@thoroughly("name", VERSION_FILES, quick=2)
 def test_a_flipped_byte_anywhere_in_a_versions_file_names_the_file(
     version: Version, name: str
 ) -> None:

@@ -204,6 +204,8 @@ def peak_of(steady: Converter, phrases: int) -> tuple[float, float]:
     return sound.seconds, peak / 2**20
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 def test_memory_grows_with_the_samples_alone(steady: Converter) -> None:
     (short, little), (long, much) = (peak_of(steady, phrases) for phrases in (8, 32))
 
@@ -211,6 +213,7 @@ def test_memory_grows_with_the_samples_alone(steady: Converter) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ten_minutes(
     timed: Converter,
     tmp_path: Path,

@@ -56,6 +56,8 @@ def same_course(one: Run, other: Run) -> None:
         assert row["dev"] == pytest.approx(wanted["dev"], rel=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 def test_two_processes_take_the_steps_of_one(workspace: Path) -> None:
     """Dropout on, the last batch of one pair: the same weights to the bit."""
     alone = trained(workspace, "train.accumulate=2", tag="alone")
@@ -121,6 +123,7 @@ def resume_command(workspace: Path, tag: str, *more: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_torchrun_starts_them(workspace: Path) -> None:
     alone = trained(workspace, "train.accumulate=2", tag="alone")
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -134,6 +137,7 @@ def test_torchrun_starts_them(workspace: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_run_goes_on_with_any_number_of_processes(workspace: Path) -> None:
     """1, 2, 1, 2 and 3 processes, against one all along."""
     alone = trained(workspace, *STILL, tag="alone", epochs=5)
@@ -154,6 +158,7 @@ def test_a_run_goes_on_with_any_number_of_processes(workspace: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_stops_all_after_the_same_step(workspace: Path, rank: int) -> None:
     alone = trained(workspace, "train.accumulate=2", tag="alone", epochs=12)
@@ -173,6 +178,7 @@ def test_a_signal_to_one_stops_all_after_the_same_step(workspace: Path, rank: in
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("rank", [0, 1])
 def test_who_is_killed_takes_the_others_along(workspace: Path, rank: int) -> None:
     with group(2, *run_command(workspace, "both", epochs=2000)) as processes:
@@ -191,6 +197,7 @@ def test_who_is_killed_takes_the_others_along(workspace: Path, rank: int) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_frames_in_mapped_files_are_mapped_by_all(workspace: Path) -> None:
     alone = trained(workspace, "train.accumulate=2", tag="alone")
 
@@ -210,6 +217,7 @@ main()
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_who_hangs_is_given_up(workspace: Path) -> None:
     with group(2, "-c", IMPATIENT, *run_command(workspace, "both", epochs=2000)[2:]) as processes:
         wait_for(lambda: " 1/2000 " in processes.said(0))
@@ -240,6 +248,7 @@ main()
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_weights_that_drift_apart_are_found_out(workspace: Path) -> None:
     first, second = together(2, "-c", DRIFTING, *run_command(workspace, "both")[2:])
 
@@ -268,6 +277,7 @@ main()
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_divergence_anywhere_ends_all_with_one_message(workspace: Path) -> None:
     first, second = together(2, "-c", POISONED, *run_command(workspace, "both")[2:])
 
@@ -281,6 +291,7 @@ def test_divergence_anywhere_ends_all_with_one_message(workspace: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_what_is_refused_is_refused_once(workspace: Path) -> None:
     first, second = together(2, "-m", "trainer", "run", "--spk", "N2D", *options(workspace))
 
@@ -291,6 +302,7 @@ def test_what_is_refused_is_refused_once(workspace: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_takes_the_same_steps(workspace: Path, precision: str) -> None:
     """With fp16 also the steps that are skipped."""
@@ -317,6 +329,7 @@ KINDS = {
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_kinds_take_the_same_steps_on_three(workspace: Path, kind: str) -> None:
     alone = trained(workspace, *KINDS[kind], "train.accumulate=3", tag="alone")
@@ -355,6 +368,7 @@ with joined("cpu") as world:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_what_they_tell_each_other_arrives(workspace: Path) -> None:
     ended = together(3, "-c", EXCHANGE)
 

@@ -16,6 +16,7 @@ import torch
 from called import Command, refused
 from corpuskit.features import Features, extract
 from speaking import sound_of, told
+from thorough import thoroughly
 from trainer.convert import Converter, phrases_of
 from trainer.exported import BadExport, Exported
 from trainer.exporting import write
@@ -82,7 +83,7 @@ def phrases(converter: Converter, given: Measured) -> tuple[int, ...]:
     return phrases_of(given[1], len(given[0]), converter.settings)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@thoroughly("kind", KINDS)
 def test_an_export_says_what_the_run_says(runs: Path, tmp_path: Path, kind: str) -> None:
     converter, model = exported(runs, kind, tmp_path / "export")
 
@@ -105,6 +106,7 @@ def test_an_export_says_what_the_run_says(runs: Path, tmp_path: Path, kind: str)
             np.testing.assert_allclose(made.f0, wanted.speech.f0, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_speed_and_pitch_are_the_converters(runs: Path, tmp_path: Path) -> None:
     converter, model = exported(runs, "plain", tmp_path / "export")
     given = measured(converter)
@@ -121,6 +123,7 @@ def test_speed_and_pitch_are_the_converters(runs: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(made.mel, wanted.mel, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_it_runs_without_trainer_and_corpuskit(runs: Path, tmp_path: Path) -> None:
     converter, _ = exported(runs, "plain", tmp_path / "export")
     given = measured(converter)
@@ -209,6 +212,7 @@ def test_the_command_exports_whole_or_not_at_all(
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_measuring_for_an_export_is_corpuskits(runs: Path, tmp_path: Path) -> None:
     """What export.json tells of features is enough to make them."""
     converter, model = exported(runs, "plain", tmp_path / "export")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from shaped import KINDS, SMALL, pairs
+from thorough import thoroughly
 from trainer.batches import PackedSet
 from trainer.config import ModelConfig, OptimConfig, RunConfig, TrainConfig
 from trainer.device import pick_compile
@@ -91,7 +92,7 @@ def assert_learnt_the_same(one: Learner, other: Learner) -> None:
     assert one.steps == other.steps == len(ORDER)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@thoroughly("kind", KINDS)
 def test_replayed_steps_learn_what_plain_steps_learn(kind: str) -> None:
     recorder = Again()
 

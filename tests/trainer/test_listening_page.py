@@ -331,6 +331,7 @@ def test_a_reload_keeps_answers_and_the_next_listener_begins_anew(
     assert state["chosen"] == {}
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_every_listener_meets_an_order_of_their_own_and_every_order_is_balanced(
     tmp_path: Path, chromium: Browser

@@ -14,6 +14,7 @@ import torch
 import corpuskit.files
 from corpuskit.errors import CorpuskitError
 from corpuskit.versions import open_version
+from thorough import thoroughly
 from trainer import checkpoint, runs
 from trainer.batches import Batch, epoch_order
 from trainer.data import Normaliser, load
@@ -52,7 +53,7 @@ def test_resuming_equals_never_having_stopped_bit_for_bit(
     assert outcome(resumed(run, epochs=4)) == whole
 
 
-@pytest.mark.parametrize("steps", [1, 3, STEPS, STEPS + 2, 2 * STEPS, 4 * STEPS - 1])
+@thoroughly("steps", [STEPS + 2, STEPS, 1, 3, 2 * STEPS, 4 * STEPS - 1], quick=2)
 def test_an_interruption_after_any_step_changes_nothing(
     workspace: Path, whole: dict[str, object], steps: int
 ) -> None:
@@ -339,7 +340,7 @@ def test_the_course_does_not_depend_on_how_a_batch_is_computed(workspace: Path) 
         assert (other["step"], other["lr"]) == (one["step"], one["lr"])
 
 
-@pytest.mark.parametrize("steps", [1, STEPS, STEPS + 2])
+@thoroughly("steps", [STEPS + 2, 1, STEPS])
 def test_a_running_mean_of_weights_survives_an_interruption(workspace: Path, steps: int) -> None:
     whole = outcome(trained(workspace, "optim.ema=0.9", tag="mean", epochs=3))
     cut = started(workspace, "optim.ema=0.9", tag="cut", epochs=3, again=True)

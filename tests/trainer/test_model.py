@@ -15,6 +15,7 @@ from torch import Tensor
 
 from corpuskit.settings import load_toml
 from noise import SMALL, noise_set, widened
+from thorough import thoroughly
 from trainer.batches import Batch
 from trainer.config import ModelConfig, RunConfig, resolve
 from trainer.losses import batch_loss, sums, weights_of
@@ -566,7 +567,7 @@ def test_fs2vc_toml_shows_every_default() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@thoroughly(
     "kind",
     [
         {},
@@ -597,6 +598,7 @@ def test_tiny_learns_two_pairs_by_heart(kind: dict[str, Any]) -> None:
     assert (made.mel - batch.target_mel).abs().mean() < 0.2 * batch.target_mel.abs().mean()
 
 
+@pytest.mark.slow
 def test_tiny_that_searches_learns_two_pairs_by_heart() -> None:
     torch.manual_seed(0)
     still = {"dropout": 0.0, "variance_dropout": 0.0, "postnet_dropout": 0.0}

@@ -17,6 +17,7 @@ import pytest
 
 from called import Command, refused
 from corpuskit.errors import BadSetting, Refused
+from thorough import thoroughly
 from trainer import search as searching
 from trainer.errors import BadRun
 from trainer.runs import metrics, open_run, read_all
@@ -118,7 +119,7 @@ def test_checkpoints_are_kept_of_the_best_alone_unless_all_are_wanted(workspace:
     assert all(open_run(workspace, f"N2C_2#{n}").checkpoint("last") for n in (0, 1))
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@thoroughly("sampler", ["tpe", "nsga2", "random"])
 def test_what_is_drawn_depends_on_seed_and_number_alone(workspace: Path, sampler: str) -> None:
     """Whichever process draws a trial, it draws the same; another seed draws other settings."""
     space = {"optim.warm_up": {"low": 2, "high": 99}, "model.dropout": {"low": 0.0, "high": 0.5}}
@@ -350,7 +351,7 @@ class _After(Stop):
         return bool(self.reason)
 
 
-@pytest.mark.parametrize("looks", [3, 9])
+@thoroughly("looks", [3, 9])
 def test_a_search_that_was_stopped_goes_on_as_if_it_never_was(workspace: Path, looks: int) -> None:
     searched(begun(workspace, WARM_UP, keep="all"), 2)
     expected = {n: outcome(open_run(workspace, f"N2C_1#{n}")) for n in (0, 1)}
@@ -405,6 +406,7 @@ def ends(started: Sequence[subprocess.Popen[str]]) -> list[list[int]]:
     return ended
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials(workspace: Path) -> None:
     begun(workspace, WARM_UP, keep="all")
 
@@ -416,6 +418,7 @@ def test_two_processes_share_the_trials(workspace: Path) -> None:
     assert set(first).isdisjoint(second)
 
 
+@pytest.mark.slow
 def test_the_trial_of_a_killed_process_is_gone_on_with(workspace: Path) -> None:
     made = begun(workspace, WARM_UP, keep="all")
     killed = process(workspace, 50)

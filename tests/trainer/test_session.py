@@ -327,6 +327,7 @@ def wait_for_epoch(workspace: Path, tag: str, epoch: int, process: subprocess.Po
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_signal_stops_cleanly_and_a_kill_loses_no_whole_epoch(workspace: Path) -> None:
     """SIGTERM, kill -9, and resumes: all as if nothing had happened."""
     whole = outcome(trained(workspace, tag="whole", epochs=12))

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from shaped import KINDS, SMALL, pairs
+from thorough import thoroughly
 from trainer import learner as learner_module
 from trainer.batches import Batch, PackedSet, _step_up
 from trainer.config import ModelConfig, OptimConfig, RunConfig, TrainConfig
@@ -152,7 +153,7 @@ def meta_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("meta_device")
-@every_kind
+@thoroughly("kind", KINDS)
 @pytest.mark.parametrize("rounded", [False, True])
 def test_a_step_waits_for_nothing(packed: PackedSet, kind: str, rounded: bool) -> None:
     shape = {**SMALL, "dropout": 0.2, "variance_dropout": 0.5, "postnet_dropout": 0.5}

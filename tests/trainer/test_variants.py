@@ -11,6 +11,7 @@ import torch
 from corpuskit.errors import BadSetting
 from corpuskit.versions import open_version
 from synthetic import PairCorpus
+from thorough import thoroughly
 from trainer.convert import Converter
 from trainer.prosody import Draw
 from trainer.runs import metrics, open_run
@@ -37,7 +38,7 @@ def _one_thread() -> object:
     torch.set_num_threads(before)
 
 
-@every_kind
+@thoroughly("kind", KINDS)
 def test_resuming_is_exact_for_every_kind(workspace: Path, kind: str) -> None:
     whole = outcome(trained(workspace, *KINDS[kind], tag="whole"))
     cut = started(workspace, *KINDS[kind], tag="cut", again=True)
@@ -46,7 +47,7 @@ def test_resuming_is_exact_for_every_kind(workspace: Path, kind: str) -> None:
     assert outcome(resumed(cut)) == whole
 
 
-@every_kind
+@thoroughly("kind", KINDS)
 @pytest.mark.parametrize("options", [("train.accumulate=3",), ("train.batch_size=5",)])
 def test_dev_scores_do_not_depend_on_batches(
     workspace: Path, kind: str, options: tuple[str, ...]
@@ -61,7 +62,7 @@ def test_dev_scores_do_not_depend_on_batches(
     assert rows[1] == pytest.approx(rows[0], rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("parent", KINDS)
+@thoroughly("parent", KINDS)
 @every_kind
 def test_every_kind_fine_tunes_from_every_other(workspace: Path, kind: str, parent: str) -> None:
     started(workspace, *KINDS[parent], tag="parent")
@@ -80,7 +81,7 @@ def test_every_kind_fine_tunes_from_every_other(workspace: Path, kind: str, pare
     assert ("variance" in new) == ("pitch_ar" in kind and "pitch_ar" not in parent)
 
 
-@pytest.mark.parametrize(("reduction", "method"), [(1, "dio"), (2, "dio"), (4, "harvest")])
+@thoroughly("reduction, method", [(2, "dio"), (1, "dio"), (4, "harvest")])
 def test_frames_stacked_otherwise_and_other_f0_train_alike(
     workspace: Path, n2c_corpus: PairCorpus, reduction: int, method: str
 ) -> None:

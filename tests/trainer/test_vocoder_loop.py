@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from corpuskit.versions import open_version
+from thorough import thoroughly
 from trainer import checkpoint
 from trainer.errors import Diverged
 from trainer.loop import EpochDone, Progress
@@ -38,7 +39,7 @@ def whole(workspace: Path) -> dict[str, object]:
 # ------------------------------------------------------------------- going on
 
 
-@pytest.mark.parametrize("steps", [1, STEPS, STEPS + 2])
+@thoroughly("steps", [STEPS + 2, 1, STEPS])
 def test_an_interruption_after_any_step_changes_nothing(
     workspace: Path, whole: dict[str, object], steps: int
 ) -> None:
@@ -110,7 +111,7 @@ def test_every_recording_gives_its_segments_in_every_epoch(workspace: Path) -> N
     assert sum(isinstance(each, EpochDone) for each in events) == 1
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@thoroughly("precision", ["fp32", "bf16", "fp16"])
 def test_both_sides_learn_in_every_precision(workspace: Path, precision: str) -> None:
     run = started(workspace)
     learner = VocoderLearner(run.vocoder_config, run.settings, CPU, precision)

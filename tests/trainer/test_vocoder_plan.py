@@ -85,6 +85,7 @@ def test_its_defaults_are_the_papers() -> None:
     assert config.discriminators.periods == (2, 3, 5, 7, 11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "millions"), [("hifigan_v1", 13.93), ("hifigan_v2", 0.93), ("hifigan_v3", 1.46)]
 )
