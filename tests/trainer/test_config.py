@@ -28,6 +28,7 @@ OTHER = {
     "model.attention_dim": 64,
     "model.conv_kernel": 9,
     "model.linear": 0.5,
+    "model.kernel": 0.5,
     "model.pitch_ar": "phrase",
     "model.align": "search",
     "model.prosody": "wgmm",

@@ -34,6 +34,7 @@ KINDS = {
     "pitch_ar by phrase": ("model.pitch_ar=phrase",),
     "align search": ("model.align=search",),
     "linear": ("model.linear=0.4",),
+    "linear and kernel": ("model.linear=0.3", "model.kernel=0.4"),
     "wgmm with pitch_ar": (*WGMM, "model.pitch_ar=phrase"),
 }
 
@@ -54,7 +55,10 @@ def lively(run: Run) -> None:
 
     path = run.checkpoint("last").folder / "weights.safetensors"
     torch.manual_seed(1)
-    weights = {k: v + 0.1 * torch.randn_like(v) for k, v in load_file(path).items()}
+    weights = {
+        k: v + 0.1 * torch.randn_like(v) if v.is_floating_point() else v
+        for k, v in load_file(path).items()
+    }
     weights["variance.duration.out.bias"] = torch.full((1,), 0.9)
     save_file(weights, path)
     state = path.with_name("state.json")

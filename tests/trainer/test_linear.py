@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from corpuskit.errors import BadSetting
 from corpuskit.settings import load_toml
 from noise import SMALL, noise_set
-from trainer import linear
+from trainer import fitted, linear
 from trainer.checkpoint import load
 from trainer.config import FEW, resolve
 from trainer.finetune import transfer
-from trainer.linear import PRIOR, TAPS, LinearConversion, fit
+from trainer.fitted import TAPS
+from trainer.linear import PRIOR, LinearConversion, fit
 from trainer.model import FS2VC
 from trainer.packing import packing, stack, stretch, unstack
 from trainer.plan import plan
@@ -109,7 +110,7 @@ def _paths_of_the_last_round(
 def test_more_pairs_than_needed_are_thinned_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     pairs = [(each := rng.normal(size=(9, BANDS)).astype(np.float32), each) for _ in range(7)]
-    monkeypatch.setattr(linear, "LONGEST", 3)
+    monkeypatch.setattr(fitted, "LONGEST", 3)
 
     found = fit(pairs)
 
@@ -244,7 +245,7 @@ def test_what_is_fitted_is_no_parameter() -> None:
 
 
 def test_many_voices_are_refused(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.data.LINEAR_SPEAKERS", 1)
+    monkeypatch.setattr("trainer.data.FITTED_SPEAKERS", 1)
 
     with pytest.raises(BadSetting, match="which serves up to 1 speakers"):
         plan(asked(workspace, "model.linear=0.5"))
@@ -269,8 +270,8 @@ def test_little_speech_gets_the_settings_for_few_pairs(
     assert made.config == few
     assert "settings of model `few`" in made.notes[0]
 
-    monkeypatch.setattr("trainer.presets.LINEAR_SPEAKERS", 1)
-    assert plan(request).config.model == replace(few.model, linear=0.0)
+    monkeypatch.setattr("trainer.presets.FITTED_SPEAKERS", 1)
+    assert plan(request).config.model == replace(few.model, kernel=0.0)
 
     monkeypatch.setattr("trainer.presets.SMALL", 1.0)
     made = plan(request)

@@ -24,7 +24,7 @@ from trainer.schedule import peak
 __all__ = [
     "CADENCE",
     "FEW",
-    "LINEAR_SPEAKERS",
+    "FITTED_SPEAKERS",
     "ModelConfig",
     "OptimConfig",
     "RunConfig",
@@ -39,7 +39,7 @@ __all__ = [
 # [train] keys that change no weight at a given step
 CADENCE = ("epochs", "memory", "best_by", "save_every", "samples", "patience", "vocoder")
 
-LINEAR_SPEAKERS = 8  # with whom model.linear can be: every direction has weights of its own
+FITTED_SPEAKERS = 8  # with model.linear or model.kernel: every direction has weights of its own
 
 # configs/models/few.toml, for workspaces that have no such file
 FEW: dict[str, dict[str, Any]] = {
@@ -56,7 +56,7 @@ FEW: dict[str, dict[str, Any]] = {
         "postnet_layers": 3,
         "postnet_channels": 96,
         "postnet_dropout": 0.2,
-        "linear": 0.7,
+        "kernel": 0.85,
     },
     "optim": {"warm_up": 400, "max_lr_scale": 0.03, "ema": 0.995},
     "train": {
@@ -116,6 +116,7 @@ class ModelConfig:
     prosody_weight: float = 0.02  # of the phrases' likelihood in the loss
     prosody_global_weight: float = 0.02  # of the utterances'
     linear: float = 0.0  # share of a linear conversion in the mel that is scored and used
+    kernel: float = 0.0  # share of a kernel regression there
     target_speaker: Literal["decoder", "variance"] = "decoder"  # where its voice enters first
     detach_pitch: bool = True  # the pitch predictor's loss does not reach the encoder
     detach_energy: bool = False
@@ -153,7 +154,15 @@ class ModelConfig:
                 f"is {kernel}",
                 "use an odd number, so that frames stay in place",
             )
-        _require(0 <= self.linear <= 1, "model.linear", f"is {self.linear}", "use 0.0 to 1.0")
+        for key in ("linear", "kernel"):
+            share = getattr(self, key)
+            _require(0 <= share <= 1, f"model.{key}", f"is {share}", "use 0.0 to 1.0")
+        _require(
+            self.linear + self.kernel <= 1,
+            "model.kernel",
+            f"is {self.kernel} beside model.linear = {self.linear}",
+            "use shares that sum to 1.0 at most",
+        )
         for key in ("dropout", "variance_dropout", "postnet_dropout"):
             share = getattr(self, key)
             _require(0 <= share < 1, f"model.{key}", f"is {share}", "use 0.0 up to below 1.0")

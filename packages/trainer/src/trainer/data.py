@@ -15,7 +15,7 @@ from corpuskit.config import to_mapping
 from corpuskit.errors import BadSetting
 from corpuskit.features import Features, continuous_log_f0, log_energy
 from trainer import identity, lineage, preflight
-from trainer.config import LINEAR_SPEAKERS
+from trainer.config import FITTED_SPEAKERS
 from trainer.device import pick_memory
 
 if TYPE_CHECKING:
@@ -344,7 +344,8 @@ def check_fit(model: ModelConfig, version: Version) -> None:
     Raises
     ------
     BadSetting
-        model.reduction or model.mels differ from the version's; model.linear with many voices.
+        model.reduction or model.mels differ from the version's; model.linear or model.kernel
+        with many voices.
     """
     name, settings, voices = version.name, version.settings, len(version.speakers)
     for key, ours, theirs in (
@@ -355,9 +356,10 @@ def check_fit(model: ModelConfig, version: Version) -> None:
             raise BadSetting(
                 f"{key} is {ours}, but dataset {name} has {theirs}", f"--set {key}={theirs}"
             )
-    if model.linear and voices > LINEAR_SPEAKERS:
-        raise BadSetting(
-            f"model.linear is {model.linear}, which serves up to {LINEAR_SPEAKERS} speakers, but "
-            f"dataset {name} has {voices}",
-            "--set model.linear=0",
-        )
+    for key, share in (("model.linear", model.linear), ("model.kernel", model.kernel)):
+        if share and voices > FITTED_SPEAKERS:
+            raise BadSetting(
+                f"{key} is {share}, which serves up to {FITTED_SPEAKERS} speakers, but "
+                f"dataset {name} has {voices}",
+                f"--set {key}=0",
+            )

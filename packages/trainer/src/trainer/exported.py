@@ -170,9 +170,11 @@ class Exported:
         if "pitch_step" in run:
             values = self._looped(values, _stretched(phrases, durations))
         spoken, loud = run["speak"](expanded, energy_given[over], values, target)
-        if "linear" in run:
-            made = _evenly(run["linear"](mel, source, target), durations, self._reduction)
-            spoken = spoken.lerp(made, self.description["linear"])
+        network = spoken
+        for name in ("linear", "kernel"):  # what was fitted in closed form has its share
+            if name in run:
+                made = _evenly(run[name](mel, source, target), durations, self._reduction)
+                spoken = spoken + self.description[name] * (made - network)
         return self._restored(spoken, values, loud, f0, durations.numpy(), interval)
 
     # -------------------------------------------------------------- loops

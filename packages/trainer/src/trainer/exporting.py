@@ -27,8 +27,8 @@ from corpuskit.errors import Refused
 from corpuskit.files import fill_file, publish_folder, temporary_folder, write_json
 from trainer import exported, prosody
 from trainer.convert import model_of, targets_by_source
+from trainer.fitted import FittedConversion, beside
 from trainer.layers import Conv, RecurrentPredictor
-from trainer.linear import TAPS, LinearConversion
 from trainer.model import FS2VC
 from trainer.packing import Packing
 from trainer.prosody import Mixture, PhraseProsody
@@ -111,6 +111,7 @@ def _description(run: Run, checkpoint: Checkpoint, digests: dict[str, str]) -> d
         "usual": None if usual is None else to_mapping(usual),
         "recurrent_pitch": model.pitch_ar,
         "linear": model.linear,
+        "kernel": model.kernel,
         "prosody": model.prosody,
         "prosody_hidden": prosody.HIDDEN,
         "torch": torch.__version__.split("+")[0],
@@ -248,20 +249,17 @@ class _Speak(_Told):
         return self.postnet(frames, real).reshape(mel.shape), energy
 
 
-class _Linear(nn.Module):
-    """mel (S, r * mels), source (), target () -> the same, converted linearly."""
+class _Fitted(nn.Module):
+    """mel (S, r * mels), source (), target () -> the same, converted frame by frame."""
 
-    def __init__(self, linear: LinearConversion) -> None:
+    def __init__(self, fitted: FittedConversion, mels: int) -> None:
         super().__init__()
-        self.linear = linear
+        self.fitted = fitted
+        self.mels = mels
 
     def forward(self, mel: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        weight, bias = self.linear.weight[source, target], self.linear.bias[source, target]
-        frames = mel.reshape(-1, bias.shape[0])
-        count = frames.shape[0]
-        near = nn.functional.pad(frames, (0, 0, TAPS // 2, TAPS // 2))
-        around = torch.cat([near[tap : tap + count] for tap in range(TAPS)], dim=1)
-        return (around @ weight + bias).reshape(mel.shape)
+        near = beside(mel.reshape(-1, self.mels))
+        return self.fitted.convert(near, source, target).reshape(mel.shape)
 
 
 class _Phrases(nn.Module):
@@ -343,9 +341,10 @@ def _parts(model: FS2VC) -> Iterator[tuple[str, nn.Module, tuple[Tensor, ...], A
     yield "contour", _Contour(model), (encoded, rows(width), voice), (frames, frames, None)
     spoken = (encoded, rows(width), rows(r), voice)
     yield "speak", _Speak(model), spoken, (frames, frames, frames, None)
-    if model.linear is not None:
-        made = (rows(r * config.mels), voice, voice.clone())
-        yield "linear", _Linear(model.linear), made, (frames, None, None)
+    for name, fitted in (("linear", model.linear), ("kernel", model.kernel)):
+        if fitted is not None:
+            made = (rows(r * config.mels), voice, voice.clone())
+            yield name, _Fitted(fitted, config.mels), made, (frames, None, None)
     predictor = model.variance.pitch.predictor
     if isinstance(predictor, RecurrentPredictor):
         h, c = (

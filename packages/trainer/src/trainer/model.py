@@ -6,11 +6,11 @@ Ren et al., FastSpeech 2 (arXiv:2006.04558) and Gulati et al., Conformer (arXiv:
     mel (T, 80) -> stack r frames -> Linear -> + source speaker -> Conformer encoder
         -> durations -> repeat frames -> pitch and energy of the target -> + target speaker
         -> Conformer decoder -> Linear -> unstack (T', 80) -> PostNet
-        -> in part, a linear conversion of the source's frames (see `linear`)
+        -> in part, conversions of the source's frames fitted in closed form (see `fitted`)
 
 `forward` trains with the true durations, pitch and energy; `generate` uses its own. With `pitch_ar`
 each frame's pitch is predicted from the frame before: from the true one in training mode, from its
-own when evaluating and generating; the linear conversion has its share only then. All values are
+own when evaluating and generating; what was fitted has its share only then. All values are
 normalised features. B utterances, S and N reduced frames of source and target, r the reduction
 factor; inside, utterances lie end to end without padding (see `packing`).
 
@@ -32,8 +32,10 @@ from torch.nn import functional
 from trainer.aligner import Aligned, Aligner
 from trainer.batches import Batch, Inputs
 from trainer.config import ModelConfig
+from trainer.fitted import TAPS
+from trainer.kernel import KernelConversion
 from trainer.layers import BlockShape, Conformer, Conv, PostNet, Predictor, RecurrentPredictor
-from trainer.linear import TAPS, LinearConversion
+from trainer.linear import LinearConversion
 from trainer.packing import (
     Packing,
     Stretch,
@@ -123,6 +125,7 @@ class FS2VC(nn.Module):
             config.postnet_dropout,
         )
         self.linear = LinearConversion(config.mels, speakers) if config.linear else None
+        self.kernel = KernelConversion(config.mels, speakers) if config.kernel else None
 
     def forward(self, batch: Batch) -> Outputs:
         """Predict the target of `batch` given its durations, pitch and energy."""
@@ -259,17 +262,22 @@ class FS2VC(nn.Module):
         return mel, refined.reshape(mel.shape)
 
     def _shared(self, mel: Tensor, inputs: Inputs, over: Stretch) -> Tensor:
-        """Give the linear conversion its share of what the network made (Mt, r * mels)."""
-        if self.linear is None:
+        """Give what was fitted its share of what the network made (Mt, r * mels)."""
+        experts = ((self.linear, self.config.linear), (self.kernel, self.config.kernel))
+        fitted = [(expert, share) for expert, share in experts if expert is not None]
+        if not fitted:
             return mel
         r, place = self.config.reduction, over.source
         frames = unstack(place.pack(stack(inputs.mel, r)), r)
-        voices = (
+        voices = [
             each[place.utterance].repeat_interleave(r)
             for each in (inputs.source_speaker, inputs.target_speaker)
-        )
-        made = over.frames(self.linear(frames, place.unstacked_real(r), *voices), r)
-        return mel.lerp(made.reshape(mel.shape).to(mel.dtype), self.config.linear)
+        ]
+        mixed = mel
+        for expert, share in fitted:
+            made = over.frames(expert(frames, place.unstacked_real(r), *voices), r)
+            mixed = mixed + share * (made.reshape(mel.shape).to(mel.dtype) - mel)
+        return mixed
 
 
 class Variance(nn.Module):
@@ -453,5 +461,5 @@ def gap_of(config: ModelConfig) -> int:
     """Return the reduced frames between packed utterances: half the widest kernel."""
     reduced = (config.conv_kernel, config.pitch_kernel, config.energy_kernel)
     halves = [kernel // 2 for kernel in (*reduced, DURATION_KERNEL, EMBEDDING_KERNEL)]
-    single = (config.postnet_kernel, TAPS if config.linear else 1)
+    single = (config.postnet_kernel, TAPS if config.linear or config.kernel else 1)
     return max(*halves, *(math.ceil(kernel // 2 / config.reduction) for kernel in single))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainer.config import LINEAR_SPEAKERS, find_model
+from trainer.config import FITTED_SPEAKERS, find_model
 
 if TYPE_CHECKING:
     from corpuskit.versions import Version
@@ -19,8 +19,8 @@ def usual(version: Version) -> tuple[dict[str, Any], str]:
     if seconds_to_learn(version) > SMALL:
         return {}, "the defaults"
     start, where = find_model("few")
-    if len(version.speakers) > LINEAR_SPEAKERS:
-        start["model"]["linear"] = 0.0
+    if len(version.speakers) > FITTED_SPEAKERS:
+        start["model"]["kernel"] = 0.0
     return start, where
 
 

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     import torch
 
     from corpuskit.versions import Version
-    from trainer.linear import Float32
+    from trainer.fitted import Float32
+    from trainer.model import FS2VC
     from trainer.plan import Ancestor, Plan
 
     Tensors = dict[str, torch.Tensor]
+    Direction = tuple[int, int]  # rows of source and target in the table of voices
+    Mels = tuple[Float32, Float32]  # of a pair, normalised
 
 __all__ = ["heard_by", "session_here", "start"]
 
-LINEAR = "linear."  # begins the names of what is fitted to the dataset's own pairs, not learnt
+FITTED = ("linear.", "kernel.")  # begin the names of what is fitted to the dataset's own pairs
 
 
 def start(made: Plan, processes: int = 1) -> runs.Run:
@@ -49,8 +52,7 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
     torch.manual_seed(config.train.seed)
     model = FS2VC(config.model, len(version.speakers))
     freeze(model, config.train.freeze)
-    if model.linear is not None:
-        model.linear.set(_linear(made))
+    _fit(model, made)
     weights, moments, state, parent = _initial(made, model.state_dict())
     parameters = sum(each.numel() for each in model.parameters())
 
@@ -67,12 +69,28 @@ def start(made: Plan, processes: int = 1) -> runs.Run:
         return runs.claim(workspace, prepared, record, tag, again=made.request.again)
 
 
-def _linear(made: Plan) -> dict[tuple[int, int], tuple[Float32, Float32]]:
-    """Fit the linear conversion of each direction to the train pairs."""
-    from trainer import linear
+def _fit(model: FS2VC, made: Plan) -> None:
+    """Fit to the train pairs what is fitted in closed form, direction by direction."""
+    from trainer import kernel, linear
+
+    if model.linear is None and model.kernel is None:
+        return
+    pairs = _mels(made)
+    if model.linear is not None:
+        model.linear.set({direction: linear.fit(those) for direction, those in pairs.items()})
+    if model.kernel is not None:
+        for voice in sorted({source for source, _ in pairs}):
+            own = {target: those for (source, target), those in pairs.items() if source == voice}
+            found = kernel.fit(own)
+            model.kernel.set({(voice, target): each for target, each in found.items()})
+
+
+def _mels(made: Plan) -> dict[Direction, list[Mels]]:
+    """Return the normalised mels of the train pairs by direction."""
     from trainer.data import Normaliser
 
-    version, pairs = made.version, defaultdict(list)
+    version = made.version
+    pairs: dict[Direction, list[Mels]] = defaultdict(list)
     normaliser = Normaliser(made.statistics, version.settings.features.energy_gate)
     rows = {name: row for row, name in enumerate(version.speakers)}
     for pair in version.split("train"):
@@ -80,7 +98,7 @@ def _linear(made: Plan) -> dict[tuple[int, int], tuple[Float32, Float32]]:
         source = normaliser.source(version.features(pair.source)).mel
         target = normaliser.target(version.features(pair.target)).mel
         pairs[direction].append((source, target))
-    return {direction: linear.fit(those) for direction, those in pairs.items()}
+    return pairs
 
 
 def heard_by(version: Version, ancestor: Ancestor | None) -> lineage.Heard:
@@ -148,8 +166,8 @@ def _initial(
         return dict(fresh), {}, checkpoint.State(epoch=0), None
     state, weights, tensors = checkpoint.load(ancestor.place)
     speakers, theirs = made.version.speakers, ancestor.run.speakers
-    fitted = {name: fresh[name] for name in fresh if name.startswith(LINEAR)}
-    learnt = {name: theirs for name, theirs in weights.items() if not name.startswith(LINEAR)}
+    fitted = {name: fresh[name] for name in fresh if name.startswith(FITTED)}
+    learnt = {name: theirs for name, theirs in weights.items() if not name.startswith(FITTED)}
     network = {name: ours for name, ours in fresh.items() if name not in fitted}
     merged, report = finetune.transfer(network, learnt, speakers, theirs)
     merged |= fitted
