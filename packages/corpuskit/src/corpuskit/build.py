@@ -49,6 +49,7 @@ from corpuskit.locks import at_work, is_cleaned
 from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
 from corpuskit.recordings import Facts, Index, measure, object_names, stamp_of
+from corpuskit.repeats import find_repeats, repeat_warnings
 from corpuskit.statistics import Statistics, pooled
 from corpuskit.tables import counted
 from corpuskit.tiers import HandTiers
@@ -392,12 +393,15 @@ def _finish(
     pairs, durations = _assemble(wanted, aligned, splits)
     aside = [SetAside(pair=name, reason=reasons[name]) for name in sorted(reasons)]
     print_ = fingerprint(settings, recordings, pairs, durations, tiers)
+    twice = repeat_warnings(find_repeats(pairs, recordings))
+    yield from (Note(text=text) for text in twice)
     yield from _hold_to_lock(request, print_, recordings, pairs, tiers)
     previous = _previous(request)
     existing = request.name in list_versions(request.workspace)
     if not existing:
         description = {
             **_description(request, print_, pairs, recordings, aside, aligned),
+            "warnings": [*silence.threshold_warnings(settings.silence), *twice],
             "voices": _voices(pairs, segmented, aligned),
         }
         arrays = {
@@ -505,7 +509,6 @@ def _description(
         "speakers": sorted({side.speaker for p in pairs for side in (p.source, p.target)}),
         "statistics": to_mapping(_statistics(pairs, aligned)),
         "totals": totals_of(pairs, recordings, aside, settings),
-        "warnings": silence.threshold_warnings(settings.silence),
     }
 
 
