@@ -182,7 +182,7 @@ def _unusual(group: Sequence[Measures]) -> dict[str, list[Finding]]:
 def _copies(version: Version) -> list[str]:
     """Return the pairs whose two recordings are one sound, sample for sample."""
     audio = version.columns.audio
-    return [version.columns.id(at) for at in np.flatnonzero(audio[:, 0] == audio[:, 1])]
+    return [version.columns.id(at) for at in np.flatnonzero(audio[:, 0] == audio[:, 1]).tolist()]
 
 
 def _finding(reason: str, each: Measures, value: float, usual: float, deviations: float) -> Finding:
