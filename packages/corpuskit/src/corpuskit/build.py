@@ -23,6 +23,7 @@ import numpy.typing as npt
 from corpuskit import engine, silence
 from corpuskit.bookkeeping import (
     check_strict,
+    left_apart,
     nothing_left,
     nothing_to_pair,
     states_of_recordings,
@@ -153,7 +154,7 @@ def build(request: Request) -> Iterator[Event]:
     wanted = candidates(scanned.recordings, ways)
     if not wanted:
         raise nothing_to_pair(scanned, settings)
-    for text in scanned.warnings:
+    for text in (*scanned.warnings, *left_apart(scanned, settings)):
         yield Note(text=text)
 
     if not request.dry_run and is_cleaned(request.workspace):
