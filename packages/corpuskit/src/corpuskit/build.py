@@ -61,6 +61,7 @@ from corpuskit.versions import (
     Recording,
     SetAside,
     Version,
+    describe,
     fingerprint,
     list_versions,
     objects_of,
@@ -400,6 +401,9 @@ def _finish(
     previous = _previous(request)
     existing = request.name in list_versions(request.workspace)
     if not existing:
+        for name in _equals(request, print_, previous):
+            text = f"dataset {name} is the same version: the fingerprints are equal"
+            yield Note(text=text, serious=False)
         description = {
             **_description(request, print_, pairs, recordings, aside, aligned),
             "warnings": [*silence.threshold_warnings(settings.silence), *twice],
@@ -542,6 +546,15 @@ def _previous(request: Request) -> Version | None:
             if version is not None:
                 return version
     return None
+
+
+def _equals(request: Request, print_: str, previous: Version | None) -> Iterator[str]:
+    """Name the other versions of this fingerprint; the previous one is compared with anyway."""
+    for name in list_versions(request.workspace):
+        if previous is None or name != previous.name:
+            with contextlib.suppress(BadVersion, UnknownName):
+                if describe(request.workspace, name)["fingerprint"] == print_:
+                    yield name
 
 
 def _readable(request: Request, name: str) -> Version | None:
