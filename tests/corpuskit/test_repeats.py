@@ -85,7 +85,7 @@ def test_a_sentence_under_two_names_is_named_with_the_splits_it_joins(tmp_path: 
 
     [told] = warnings(tmp_path)
 
-    assert told.startswith(f"3 recordings stand under {WARNING}: ")
+    assert told.startswith(f"3 sounds stand under {WARNING}: ")
     assert f"N/{train[1]} = N/{train[2]}" in told
     for speaker in "NC":
         assert " = ".join(sorted([f"{speaker}/{train[0]}", f"{speaker}/{heldout}"])) in told
@@ -99,9 +99,20 @@ def test_copies_among_what_is_trained_on_leak_nothing(tmp_path: Path) -> None:
     copied(tmp_path / "corpus", f"source/{one}.wav", f"source/{two}.wav")
 
     assert warnings(tmp_path) == [
-        f"1 recording stands under {WARNING}: N/{one} = N/{two}; "
+        f"1 sound stands under {WARNING}: N/{one} = N/{two}; "
         "was a file copied under another's name?"
     ]
+
+
+def test_a_sound_under_many_names_is_named_briefly(tmp_path: Path) -> None:
+    quick_corpus(tmp_path / "corpus", 6)
+    names = [f"source/utt_{number:03d}.wav" for number in range(1, 7)]
+    copied(tmp_path / "corpus", names[0], *names[1:])
+
+    [told] = warnings(tmp_path)
+
+    assert "1 sound stands under" in told
+    assert ": N/utt_001 = N/utt_002 = N/utt_003 = 3 more; was a file" in told
 
 
 def test_a_recording_that_is_set_aside_repeats_nothing(tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ def repeat_warnings(found: Repeats) -> list[str]:
             f"{_listed(found.both_sides)}; is a file in the wrong folder?"
         )
     if found.sentences:
-        many = counted(len(found.sentences), "recording")
+        many = counted(len(found.sentences), "sound")
         verb = "stands" if len(found.sentences) == 1 else "stand"
-        named = [" = ".join(group[:_SHOWN]) for group in found.sentences]
+        named = [_equal(group) for group in found.sentences]
         leaking = (
             f"; {found.leaking:,} of them both in train and in dev or eval, whose figures "
             "are then not of unheard speech"
@@ -81,6 +81,11 @@ def repeat_warnings(found: Repeats) -> list[str]:
             f"was a file copied under another's name?{leaking}"
         )
     return told
+
+
+def _equal(names: Sequence[str]) -> str:
+    more = f" = {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{' = '.join(names[:_SHOWN])}{more}"
 
 
 def _listed(names: Sequence[str]) -> str:
