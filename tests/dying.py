@@ -26,6 +26,12 @@ def threads_of_blas(_: int) -> set[int]:
     return {library["num_threads"] for library in threadpool_info()}
 
 
+def interrupted(number: int) -> int:
+    """Be sent what the terminal sends to every process of a command at Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
 def die_once(task: tuple[int, Path]) -> int:
     """Kill the process that is given number 7, the first time."""
     number, marker = task

@@ -59,6 +59,35 @@ def notes(told: list[object]) -> list[str]:
     return [event.text for event in told if isinstance(event, Note)]
 
 
+def test_a_version_that_exists_under_another_name_is_told(
+    tmp_path: Path, corpus: PairCorpus
+) -> None:
+    built(tmp_path / "w", settings(corpus.root), "N2C")
+    built(tmp_path / "w", settings(corpus.root, "silence.thresh=-30"), "N2C_2")
+
+    again = notes(events(tmp_path / "w", settings(corpus.root), "N2C_3"))
+    other = notes(events(tmp_path / "w", settings(corpus.root), "other"))
+    new = notes(events(tmp_path / "w", settings(corpus.root, "silence.thresh=-35"), "N2C_4"))
+
+    same = "dataset {} is the same version: the fingerprints are equal"
+    assert again == [same.format("N2C")]
+    assert other == [same.format("N2C"), same.format("N2C_3")]
+    assert new == []
+
+
+def test_equal_to_the_last_version_is_left_to_the_comparison_with_it(
+    tmp_path: Path, corpus: PairCorpus
+) -> None:
+    built(tmp_path / "w", settings(corpus.root), "N2C")
+
+    told = events(tmp_path / "w", settings(corpus.root), "N2C_2")
+
+    assert notes(told) == []
+    assert isinstance(told[-1], Built)
+    assert told[-1].previous is not None
+    assert told[-1].previous.identical
+
+
 def problems(version: Version) -> list[Problem]:
     found = verify(version.workspace, version.name, jobs=1)
     return [event for event in found if isinstance(event, Problem)]
@@ -168,7 +197,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "voiceless": (holding(NOISE), "has no voiced frame"),
     "dangling link": (dangling, "does not exist"),
     "missing": (Path.unlink, "has no partner"),
-    "ambiguous": (ambiguous, "shares its stem with 1 other file(s)"),
+    "ambiguous": (ambiguous, "shares its stem with another file"),
 }
 COUNT = 5
 Kinds = tuple[str | None, str | None]  # of the source and of the target

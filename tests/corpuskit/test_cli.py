@@ -36,6 +36,8 @@ from building import (
     written_toml,
 )
 from corpuskit import files
+from corpuskit.__main__ import main as command
+from corpuskit.console import run_app
 from corpuskit.versions import list_versions
 
 
@@ -508,6 +510,68 @@ def test_a_stopped_build_ends_in_one_line_and_the_next_goes_on(
         assert line == "stopped: nothing half-written is left; run it again to go on"
     assert litter(here) == []
     assert corpuskit("build", "N2C", "--jobs", "1").code == 0
+
+
+WHILE_IMPORTING = """
+import importlib.abc, os, signal, sys
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["corpuskit", "--version"]
+from corpuskit.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_before_the_commands_are_there_is_no_traceback(ignored: bool) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL)
+
+    said = subprocess.run(
+        [sys.executable, "-c", WHILE_IMPORTING], capture_output=True, text=True, preexec_fn=ignore
+    )
+
+    assert said.stderr == ""
+    assert said.returncode == (0 if ignored else -signal.SIGINT)
+    assert said.stdout.startswith("corpuskit ") == ignored
+
+
+def test_python_runs_the_package_as_the_command_does() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "corpuskit", "--version"], capture_output=True, text=True
+    )
+
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("corpuskit ")
+
+
+def test_ctrl_c_is_an_interruption_once_the_commands_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers = []
+    monkeypatch.setattr(
+        "corpuskit.cli.main", lambda: handlers.append(signal.getsignal(signal.SIGINT))
+    )
+
+    command()
+
+    assert handlers == [signal.default_int_handler]
+
+
+def test_ctrl_c_while_a_command_line_is_made_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run_app(interrupted, "stopped: nothing is left")  # type: ignore[arg-type]
+
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "stopped: nothing is left\n"
 
 
 # ------------------------------------------------------------------------------- imports

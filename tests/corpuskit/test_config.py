@@ -281,12 +281,23 @@ def test_a_dollar_in_the_name_of_a_folder_that_exists_is_no_variable(tmp_path: P
     assert load_dataset(path).corpora["N2C"].root == str(tmp_path / "$recordings")
 
 
-def test_settings_overrule_the_file_and_errors_name_it(tmp_path: Path) -> None:
+def test_settings_overrule_the_file_and_errors_name_both(tmp_path: Path) -> None:
     path = written(tmp_path / "N2C.toml")
+    wrong = written(tmp_path / "wrong.toml")
+    wrong.write_text(f'{wrong.read_text()}\n[silence]\nthresh = "quiet"\n')
 
     assert load_dataset(path, ["silence.thresh=-100"]).silence.thresh == -100.0
-    with pytest.raises(BadSetting, match=f"^{re.escape(str(path))}: silence.thresh must be"):
+    with pytest.raises(BadSetting, match=rf"^{re.escape(str(wrong))}: silence.thresh must be"):
+        load_dataset(wrong)
+    # The fault may be in either, and need not be looked for in the file alone.
+    with pytest.raises(BadSetting, match=rf"^{re.escape(str(path))} \+ --set: silence.thresh must"):
         load_dataset(path, ["silence.thresh=quiet"])
+
+
+def test_a_name_that_is_too_long_is_told_the_limit() -> None:
+    assert check_name("N" * 120) == "N" * 120
+    with pytest.raises(Refused, match="at most 120 bytes"):
+        check_name("N" * 121)
 
 
 @pytest.mark.parametrize(

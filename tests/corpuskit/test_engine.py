@@ -23,7 +23,7 @@ from building import corpuskit, ended, quick_corpus, settings, started, written_
 from corpuskit import engine
 from corpuskit.cluster.worker import Cluster, Task, Unreachable, libraries, refill, task_for
 from corpuskit.errors import BadSetting, CorpuskitError
-from dying import die_at_seven, die_once, refuse_seven, square, threads_of_blas
+from dying import die_at_seven, die_once, interrupted, refuse_seven, square, threads_of_blas
 
 TWELVE = list(range(12))
 SQUARES = [(number, number * number) for number in TWELVE]
@@ -40,6 +40,57 @@ def test_every_item_is_done_once(jobs: int, backend: str) -> None:
 def test_a_process_that_dies_here_is_told_in_one_line() -> None:
     with pytest.raises(CorpuskitError, match=r"a process died.*fewer --jobs"):
         list(engine.run(die_at_seven, TWELVE, 2, "loky"))
+
+
+def test_processes_here_do_not_hear_ctrl_c() -> None:
+    found = sorted(engine.run(interrupted, TWELVE, 2, "loky"))
+
+    assert found == [(number, number) for number in TWELVE]
+    # This process does, again.
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_while_processes_start_is_answered_when_they_have() -> None:
+    went_on = False
+
+    def start() -> None:
+        nonlocal went_on
+        with engine._deaf_children():
+            signal.raise_signal(signal.SIGINT)
+            went_on = True
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert went_on
+
+
+@pytest.mark.filterwarnings("error")
+def test_work_that_is_dropped_is_no_warning() -> None:
+    running = engine.run(square, TWELVE, 2, "loky")
+    next(running)
+    running.close()
+
+
+def test_ctrl_c_at_a_terminal_ends_a_build_of_processes_in_one_line(tmp_path: Path) -> None:
+    quick_corpus(tmp_path / "corpus", 24)
+    toml = written_toml(tmp_path / "N2C.toml", tmp_path / "corpus")
+    where = ("--workspace", tmp_path / "w")
+    process = started("build", "N2C", "--config", toml, "--jobs", 2, *where)
+    parent = psutil.Process(process.pid)
+    while process.poll() is None and not any(
+        "popen_loky" in " ".join(child.cmdline()) for child in parent.children()
+    ):
+        time.sleep(0.002)
+    children = parent.children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+    said = ended(process)
+
+    assert said.code in (130, -signal.SIGINT)
+    assert said.err == "stopped: nothing half-written is left; run it again to go on\n"
+    psutil.wait_procs(children, timeout=20)
+    assert not [child for child in children if child.is_running()]
 
 
 def test_threads_keep_the_order() -> None:

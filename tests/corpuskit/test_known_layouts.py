@@ -408,7 +408,7 @@ def test_two_files_for_one_sentence_are_both_set_aside(tmp_path: Path) -> None:
     found = scanned(tmp_path, "jvs", speakers=("jvs001",), subsets=("parallel100",))
 
     bad = [each for each in found.recordings if each.problem]
-    assert [each.problem for each in bad] == ["shares its sentence with 1 other file(s)"] * 2
+    assert [each.problem for each in bad] == ["shares its sentence with another file"] * 2
     assert len({each.id for each in found.recordings}) == 101
 
 

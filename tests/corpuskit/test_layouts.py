@@ -84,12 +84,12 @@ def test_stems_that_occur_twice_are_named_apart_and_have_a_problem(tmp_path: Pat
     found = scanned(tmp_path)
 
     assert {recording.id: recording.problem for recording in found.recordings} == {
-        "N/b.WAV": "shares its stem with 2 other file(s)",
-        "N/b.flac": "shares its stem with 2 other file(s)",
-        "N/b.wav": "shares its stem with 2 other file(s)",
+        "N/b.WAV": "shares its stem with 2 other files",
+        "N/b.flac": "shares its stem with 2 other files",
+        "N/b.wav": "shares its stem with 2 other files",
         "N/c": "",
-        "N/x/a.wav": "shares its stem with 1 other file(s)",
-        "N/y/a.wav": "shares its stem with 1 other file(s)",
+        "N/x/a.wav": "shares its stem with another file",
+        "N/y/a.wav": "shares its stem with another file",
     }
     assert {r.sentence for r in found.recordings} == {"a", "b", "c"}
 
@@ -116,7 +116,8 @@ def test_both_forms_of_a_name_in_one_folder_are_two_of_one_stem(tmp_path: Path) 
     found = scanned(tmp_path)
 
     assert len(set(ids(found))) == 2
-    assert all(r.problem == "shares its stem with 1 other file(s)" for r in found.recordings)
+    told = "shares its stem with another file, but for Unicode's two ways to write a letter"
+    assert all(r.problem == f"{told} (NFC, NFD)" for r in found.recordings)
 
 
 def test_a_name_that_is_no_utf8_is_spelt_out_and_has_a_problem(tmp_path: Path) -> None:

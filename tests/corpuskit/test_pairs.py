@@ -71,7 +71,7 @@ def test_a_direction_asked_for_twice_is_one() -> None:
 def test_what_has_no_partner_or_a_problem_is_in_no_pair() -> None:
     recordings = [
         found("A", "alone"),
-        found("A", "twice", problem="shares its stem with 1 other file(s)"),
+        found("A", "twice", problem="shares its stem with another file"),
         found("B", "twice"),
         found("A", "good"),
         found("B", "good"),

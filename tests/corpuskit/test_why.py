@@ -17,6 +17,7 @@ from building import built, contents, corpuskit, quick_corpus, settings
 from corpuskit.objects import Store
 from corpuskit.versions import Version
 from corpuskit.why import EFFECTS, Cause, Why, explain
+from pages import check_page
 
 COUNT = 4
 HEAD = 0.15 * COUNT  # seconds of head noise
@@ -231,3 +232,41 @@ def test_versions_that_do_not_differ_have_no_cause(tmp_path: Path, corpus: Path)
 
     assert found.causes == ()
     assert nonzero(dict(found.total)) == {}
+
+
+def test_the_page_of_the_difference_tells_each_share(tmp_path: Path, corpus: Path) -> None:
+    pair(
+        tmp_path,
+        corpus,
+        ["silence.thresh=-50", "silence.head_thresh=-70"],
+        ["silence.thresh=-50", "silence.min_silence_len=200"],
+    )
+    words = ("diff", "N2C", "N2C_2", "--workspace", tmp_path / "w", "--html", tmp_path / "d.html")
+
+    plain = corpuskit(*words)
+    without = check_page((tmp_path / "d.html").read_text(encoding="utf-8"))
+    explained = corpuskit(*words, "--why")
+    page = check_page((tmp_path / "d.html").read_text(encoding="utf-8"))
+
+    assert plain.code == explained.code == 0
+    assert "What each change does" not in without.text
+    assert "What each change does" in page.text
+    rows = [[cell.text for cell in row.all("td")] for row in page.all("tr")]
+    assert ["+0.600 s", "+0.600 s", "+0.000 s", "+0.000 s"] in rows  # head cut
+    told = [item.text for item in page.all("li")]
+    sentences = explained.out.splitlines()[-3:]  # the very ones of the command
+    assert sentences[0].startswith("silence.head_thresh -70 -> -50 explains")
+    assert set(sentences) <= set(told)
+
+
+def test_the_page_of_equal_versions_has_nothing_to_explain(tmp_path: Path, corpus: Path) -> None:
+    pair(tmp_path, corpus, [], [])
+    page = tmp_path / "d.html"
+
+    said = corpuskit("diff", "N2C", "N2C_2", "--why", "--workspace", tmp_path / "w", "--html", page)
+
+    assert said.code == 0
+    assert (
+        "Nothing that decides about pairs differs."
+        in check_page(page.read_text(encoding="utf-8")).text
+    )

@@ -12,11 +12,13 @@ from corpuskit.errors import BadSetting, CheckFailed
 from corpuskit.layouts import Found, Scan
 from corpuskit.pairs import Candidate
 from corpuskit.recordings import Facts, clip_samples
+from corpuskit.stems import look_alike
 from corpuskit.tables import counted
 from corpuskit.versions import Recording
 
 __all__ = [
     "check_strict",
+    "left_apart",
     "nothing_left",
     "nothing_to_pair",
     "states_of_recordings",
@@ -24,6 +26,7 @@ __all__ = [
 
 
 _SHOWN = 6  # speakers and warnings in one message
+_NAMED = 3  # sentences under two names in one message
 
 
 def nothing_to_pair(scanned: Scan, settings: DatasetConfig) -> BadSetting:
@@ -33,10 +36,31 @@ def nothing_to_pair(scanned: Scan, settings: DatasetConfig) -> BadSetting:
     told = ", ".join(f"{speaker} has {counts[speaker]} recordings" for speaker in speakers[:_SHOWN])
     more = f" and {len(speakers) - _SHOWN} more speakers" if len(speakers) > _SHOWN else ""
     missing = "".join(f"{text}; " for text in scanned.warnings[:_SHOWN])
+    alike = "".join(f"; {text}" for text in left_apart(scanned, settings))
     return BadSetting(
-        f"no pair at all: {missing}{told}{more}, and no file stem occurs on both sides",
+        f"no pair at all: {missing}{told}{more}, and no file stem occurs on both sides{alike}",
         "check the folders in [corpora.*]",
     )
+
+
+def left_apart(scanned: Scan, settings: DatasetConfig) -> list[str]:
+    """Warn of sentences that only their names keep from being a pair."""
+    spoken: dict[str, set[str]] = {}
+    for found in scanned.recordings:
+        if not found.problem:
+            spoken.setdefault(found.speaker, set()).add(found.sentence)
+    alike = [
+        f"{one}/{ours} and {other}/{theirs}"
+        for one, other in dict.fromkeys(tuple(sorted(way)) for way in directions(settings))
+        for ours, theirs in look_alike(spoken.get(one, ()), spoken.get(other, ()))
+    ]
+    if not alike:
+        return []
+    more = f" and {len(alike) - _NAMED:,} more" if len(alike) > _NAMED else ""
+    return [
+        f"{counted(len(alike), 'recording')} without a partner, whose partner seems to have "
+        f"another name: {', '.join(alike[:_NAMED])}{more}; names must be equal, rename one side"
+    ]
 
 
 def states_of_recordings(

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from corpuskit import engine, silence
 from corpuskit.bookkeeping import (
     check_strict,
+    left_apart,
     nothing_left,
     nothing_to_pair,
     states_of_recordings,
@@ -49,6 +50,7 @@ from corpuskit.locks import at_work, is_cleaned
 from corpuskit.objects import Store, libraries
 from corpuskit.pairs import Candidate, candidates, split_sentences
 from corpuskit.recordings import Facts, Index, measure, object_names, stamp_of
+from corpuskit.repeats import find_repeats, repeat_warnings
 from corpuskit.statistics import Statistics, pooled
 from corpuskit.tables import counted
 from corpuskit.tiers import HandTiers
@@ -59,6 +61,7 @@ from corpuskit.versions import (
     Recording,
     SetAside,
     Version,
+    describe,
     fingerprint,
     list_versions,
     objects_of,
@@ -152,7 +155,7 @@ def build(request: Request) -> Iterator[Event]:
     wanted = candidates(scanned.recordings, ways)
     if not wanted:
         raise nothing_to_pair(scanned, settings)
-    for text in scanned.warnings:
+    for text in (*scanned.warnings, *left_apart(scanned, settings)):
         yield Note(text=text)
 
     if not request.dry_run and is_cleaned(request.workspace):
@@ -392,12 +395,18 @@ def _finish(
     pairs, durations = _assemble(wanted, aligned, splits)
     aside = [SetAside(pair=name, reason=reasons[name]) for name in sorted(reasons)]
     print_ = fingerprint(settings, recordings, pairs, durations, tiers)
+    twice = repeat_warnings(find_repeats(pairs, recordings))
+    yield from (Note(text=text) for text in twice)
     yield from _hold_to_lock(request, print_, recordings, pairs, tiers)
     previous = _previous(request)
     existing = request.name in list_versions(request.workspace)
     if not existing:
+        for name in _equals(request, print_, previous):
+            text = f"dataset {name} is the same version: the fingerprints are equal"
+            yield Note(text=text, serious=False)
         description = {
             **_description(request, print_, pairs, recordings, aside, aligned),
+            "warnings": [*silence.threshold_warnings(settings.silence), *twice],
             "voices": _voices(pairs, segmented, aligned),
         }
         arrays = {
@@ -505,7 +514,6 @@ def _description(
         "speakers": sorted({side.speaker for p in pairs for side in (p.source, p.target)}),
         "statistics": to_mapping(_statistics(pairs, aligned)),
         "totals": totals_of(pairs, recordings, aside, settings),
-        "warnings": silence.threshold_warnings(settings.silence),
     }
 
 
@@ -538,6 +546,15 @@ def _previous(request: Request) -> Version | None:
             if version is not None:
                 return version
     return None
+
+
+def _equals(request: Request, print_: str, previous: Version | None) -> Iterator[str]:
+    """Name the other versions of this fingerprint; the previous one is compared with anyway."""
+    for name in list_versions(request.workspace):
+        if previous is None or name != previous.name:
+            with contextlib.suppress(BadVersion, UnknownName):
+                if describe(request.workspace, name)["fingerprint"] == print_:
+                    yield name
 
 
 def _readable(request: Request, name: str) -> Version | None:

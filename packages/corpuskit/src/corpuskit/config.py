@@ -346,7 +346,7 @@ def load_dataset(path: Path, settings: Sequence[str] = ()) -> DatasetConfig:
                 "is not set",
                 f"set that variable, or give the folder: --set corpora.{name}.root=DIR",
             )
-    return from_mapping(DatasetConfig, mapping, str(path))
+    return from_mapping(DatasetConfig, mapping, f"{path} + --set" if settings else str(path))
 
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
@@ -374,6 +374,7 @@ def _rooted(mapping: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 # ----------------------------------------------------------------------- names
 
 _NAME = re.compile(r"[^\W_][\w.+-]*", re.UNICODE)
+_LONGEST = 120  # bytes of a name; file systems take 255, and names of files are made of it
 
 
 def check_name(name: str, what: str = "dataset") -> str:
@@ -390,10 +391,11 @@ def check_name(name: str, what: str = "dataset") -> str:
 
 
 def _check_word(name: str, what: str) -> None:
-    if not _NAME.fullmatch(name) or ".." in name or len(name.encode()) > 120:
+    if not _NAME.fullmatch(name) or ".." in name or len(name.encode()) > _LONGEST:
         raise Refused(
             f"{name!r} is not a {what} name",
-            "use letters, digits, '_', '-', '+' and '.', beginning with a letter or digit",
+            "use letters, digits, '_', '-', '+' and '.', beginning with a letter or digit, "
+            f"at most {_LONGEST} bytes of them",
         )
 
 

@@ -129,6 +129,9 @@ def run_app(app: typer.Typer, interrupted: str) -> None:
             stream.reconfigure(errors="backslashreplace")  # names a narrow terminal cannot show
     try:
         app()
+    except KeyboardInterrupt:  # before typer was ready to answer it
+        typer.echo(interrupted, err=True)
+        sys.exit(130)
     except CorpuskitError as error:
         failed = isinstance(error, CheckFailed)
         typer.echo(f"{'failed' if failed else 'error'}: {error}", err=True)

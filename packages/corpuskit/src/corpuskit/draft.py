@@ -26,6 +26,7 @@ from corpuskit.preview.recommend import Recommendation, recommend
 from corpuskit.recordings import Facts, promised
 from corpuskit.settings import toml_key, toml_text
 from corpuskit.silence import level_curve
+from corpuskit.stems import plain_stem
 from corpuskit.tables import counted, length
 
 __all__ = ["Draft", "Voice", "draft", "write_draft"]
@@ -192,7 +193,7 @@ def _near_misses(source: Voice, target: Voice, shown: int = 3) -> list[str]:
     ours = sorted(source.sentences.keys() - target.sentences.keys())
     theirs = sorted(target.sentences.keys() - source.sentences.keys())
     found: list[str] = []
-    for like in (_plain, _number):
+    for like in (plain_stem, _number):
         by_key = {like(stem): stem for stem in reversed(theirs)}
         found = [f"{s!r} and {by_key[like(s)]!r}" for s in ours if like(s) and like(s) in by_key]
         if found:
@@ -201,10 +202,6 @@ def _near_misses(source: Voice, target: Voice, shown: int = 3) -> list[str]:
         close = nearest(stem, theirs[:2000])
         found += [f"{stem!r} and {close[0]!r}"] if close else []
     return found
-
-
-def _plain(stem: str) -> str:
-    return re.sub(r"[\W_]+", "", stem.casefold())
 
 
 def _number(stem: str) -> str:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 from corpuskit.cluster.worker import Cluster
@@ -107,13 +111,67 @@ def _on_this_machine(
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     parallel: Any = Parallel(n_jobs=jobs, backend=backend, return_as="generator_unordered")
+    tasks = (delayed(_numbered)(function, i, item) for i, item in enumerate(items))
     try:
-        yield from parallel(delayed(_numbered)(function, i, item) for i, item in enumerate(items))
+        with ExitStack() as at_end:
+            at_end.enter_context(_quiet_manager())
+            with _deaf_children():
+                results = parallel(tasks)  # starts the processes
+                at_end.callback(_ended, results)
+            # Given as it is, `yield from` would end it before `_ended` does.
+            yield from (result for result in results)
     except TerminatedWorkerError:
         raise CorpuskitError(
             "a process died before its work was done (killed, or out of memory)",
             "run it again with fewer --jobs: it goes on from what is whole",
         ) from None
+
+
+def _ended(results: Generator[Any]) -> None:
+    """Drop what is not done yet; that is what a stop means, and joblib would warn of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        results.close()
+
+
+@contextmanager
+def _quiet_manager() -> Iterator[None]:
+    """Keep quiet a slip of loky's: its thread may look for work that was just dropped.
+
+    It then ends by a KeyError, as it was about to, and Python would print its traceback.
+    """
+    before = threading.excepthook
+
+    def hook(told: threading.ExceptHookArgs) -> None:
+        thread = told.thread.name if told.thread else ""
+        if told.exc_type is not KeyError or thread != "ExecutorManagerThread":
+            before(told)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C; one pressed meanwhile is answered afterwards.
+
+    The terminal sends it to every process of a command, and each that is still starting, or
+    at work, would answer with a traceback of its own. They end with this one.
+    """
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as lokys
+
+    for tracker in (resource_tracker, lokys):
+        tracker.ensure_running()  # deaf by itself, but starting it makes its parent hear again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # is inherited
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _on_cluster(

@@ -21,6 +21,7 @@ from corpuskit.labels import labels_beside
 from corpuskit.layouts import Found, recognise, scan
 from corpuskit.layouts.listing import audio_files
 from corpuskit.settings import toml_key, toml_text
+from corpuskit.stems import look_alike
 
 __all__ = ["Finding", "Inspection", "Part", "inspect_folder"]
 
@@ -133,7 +134,7 @@ def _inspected(name: str, corpus: CorpusConfig, jobs: int) -> Inspection:
         parts=tuple(_parts(layout, present, read)),
         common=common,
         findings=tuple(_findings(scanned.recordings, read)),
-        warnings=scanned.warnings,
+        warnings=(*scanned.warnings, *(_alike(present) if layout == "folder" else ())),
         table=_table(name, corpus, common),
     )
 
@@ -198,16 +199,39 @@ def _word(name: str) -> str:
     return re.sub(r"[^\w.+-]+|\.\.+", "_", name).strip("_.+-") or "corpus"
 
 
-def _common(recordings: Iterable[Found]) -> dict[str, int]:
-    """Count the sentences two speakers have in common, the most first."""
+def _said(recordings: Iterable[Found]) -> dict[str, set[str]]:
+    """Return the sentences of the speakers who say most, by speaker."""
     said: dict[str, set[str]] = defaultdict(set)
     for found in recordings:
         if not found.problem:
             said[found.speaker].add(found.sentence)
     most = sorted(said, key=lambda speaker: (-len(said[speaker]), speaker))[:_COMPARED]
+    return {speaker: said[speaker] for speaker in sorted(most)}
+
+
+def _alike(recordings: Iterable[Found], shown: int = 3) -> list[str]:
+    """Warn of sentences that only their file names keep from being a pair."""
+    said = _said(recordings)
+    found = [
+        f"{one}/{ours} and {other}/{theirs}"
+        for one, other in itertools.combinations(said, 2)
+        for ours, theirs in look_alike(said[one], said[other])
+    ]
+    if not found:
+        return []
+    more = f" and {len(found) - shown:,} more" if len(found) > shown else ""
+    return [
+        "these differ in their stems, but look like one sentence: "
+        f"{', '.join(found[:shown])}{more}; a pair's stems are equal"
+    ]
+
+
+def _common(recordings: Iterable[Found]) -> dict[str, int]:
+    """Count the sentences two speakers have in common, the most first."""
+    said = _said(recordings)
     counts = {
         f"{one} {other}": len(said[one] & said[other])
-        for one, other in itertools.combinations(sorted(most), 2)
+        for one, other in itertools.combinations(said, 2)
     }
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return {both: count for both, count in ranked if count}

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 FEWEST = 20  # pairs of two speakers, to know what is usual for them
+COPIED = 100.0  # deviations that count for a copy: more than anything measured
 UNUSUAL = 4.0  # robust standard deviations from the median
 WEIGHTS = {"pause": 0.5}  # readers pause where they like
 SEARCHED = {"distance", "words", "ratio"}  # what a wrong partner shows itself by
@@ -41,7 +42,8 @@ SEVERAL = 3  # pairs of a recording, to tell it from its partners
 SEARCHES = 50  # pairs for which a better partner is looked for
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 
-REASONS = ("partner", "distance", "words", "pause", "ratio", "voicing")  # strongest first
+# Strongest first.
+REASONS = ("copy", "partner", "distance", "words", "pause", "ratio", "voicing")
 # No deviation is counted in smaller units than these: what a listener would not notice.
 FINEST = {"distance": 0.05, "words": 0.05, "pause": 0.05, "ratio": 0.03, "voicing": 0.03}
 
@@ -134,6 +136,9 @@ def _judged(version: Version, measures: Sequence[Measures]) -> Checked:
         name: found for group in by_speakers.values() for name, found in _unusual(group).items()
     }
     _look_for_partners(version, findings)
+    for name in _copies(version):
+        copy = Finding(reason="copy", value=0.0, usual=0.0, deviations=COPIED)
+        findings.setdefault(name, []).append(copy)
     suspects = [_suspect(pair, findings[pair.id]) for pair in version.pairs if pair.id in findings]
     reasons = [finding.reason for found in findings.values() for finding in found]
     return Checked(
@@ -172,6 +177,12 @@ def _unusual(group: Sequence[Measures]) -> dict[str, list[Finding]]:
             if (abs(deviations) if reason == "ratio" else deviations) >= UNUSUAL:
                 found[each.pair].append(_finding(reason, each, value, usual, deviations))
     return found
+
+
+def _copies(version: Version) -> list[str]:
+    """Return the pairs whose two recordings are one sound, sample for sample."""
+    audio = version.columns.audio
+    return [version.columns.id(at) for at in np.flatnonzero(audio[:, 0] == audio[:, 1]).tolist()]
 
 
 def _finding(reason: str, each: Measures, value: float, usual: float, deviations: float) -> Finding:

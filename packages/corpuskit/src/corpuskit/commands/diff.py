@@ -56,11 +56,11 @@ def diff(
     where = workspace_of(workspace)
     versions = open_version(where, before), open_version(where, after)
     found = diff_versions(*versions)
+    causes = _explained(versions, jobs, measure=measure, quiet=quiet) if why else None
     if html is not None:
         from corpuskit.pages.diff_page import write_diff
 
-        write_diff(html, *versions, found)
-    causes = _explained(versions, jobs, measure=measure, quiet=quiet) if why else None
+        write_diff(html, *versions, found, causes)
     if as_json:
         print_json(to_mapping(found) | ({"why": to_mapping(causes)} if causes else {}))
     else:

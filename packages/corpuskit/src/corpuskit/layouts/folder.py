@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from corpuskit.config import CorpusConfig
 from corpuskit.layouts.found import Found, Scan
-from corpuskit.layouts.listing import absence, audio_files, is_folder, readable, stem_of
+from corpuskit.layouts.listing import (
+    absence,
+    audio_files,
+    is_folder,
+    other_files,
+    readable,
+    stem_of,
+)
 
 __all__ = ["scan"]
 
@@ -38,7 +45,7 @@ def _speaker_recordings(
     for sentence, paths in by_sentence.items():
         for path in paths:
             inside = path.relative_to(top).as_posix()
-            problem = _problem(inside, len(paths) - 1)
+            problem = _problem(inside, paths)
             yield Found(
                 id=f"{speaker}/{readable(inside) if problem else sentence}",
                 speaker=speaker,
@@ -50,7 +57,12 @@ def _speaker_recordings(
             )
 
 
-def _problem(inside: str, others: int) -> str:
+def _problem(inside: str, namesakes: Sequence[Path]) -> str:
+    """Say why a file below the speaker's folder cannot be told from its namesakes, if so."""
     if readable(inside) != inside:
         return "has a file name that is not UTF-8 text"
-    return f"shares its stem with {others} other file(s)" if others else ""
+    if len(namesakes) == 1:
+        return ""
+    forms = len({path.stem for path in namesakes}) > 1
+    told = f"shares its stem with {other_files(len(namesakes) - 1)}"
+    return f"{told}, but for Unicode's two ways to write a letter (NFC, NFD)" if forms else told

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from corpuskit.audio import EXTENSIONS
 
-__all__ = ["absence", "audio_files", "folders", "is_folder", "locate", "readable", "stem_of"]
+__all__ = [
+    "absence",
+    "audio_files",
+    "folders",
+    "is_folder",
+    "locate",
+    "other_files",
+    "readable",
+    "stem_of",
+]
 
 
 def stem_of(path: Path) -> str:
@@ -20,6 +29,11 @@ def stem_of(path: Path) -> str:
 def readable(name: str) -> str:
     """Spell out bytes that are no UTF-8 (names from old archives): our files are text."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def other_files(count: int) -> str:
+    """Say how many files beside this one."""
+    return "another file" if count == 1 else f"{count} other files"
 
 
 def audio_files(top: Path, warnings: list[str]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpuskit.layouts.found import Clip, Found
-from corpuskit.layouts.listing import audio_files, is_folder, readable, stem_of
+from corpuskit.layouts.listing import audio_files, is_folder, other_files, readable, stem_of
 
 __all__ = ["Reading", "Subset", "told_apart"]
 
@@ -95,5 +95,5 @@ def _apart(found: Found, others: int) -> Found:
     return dataclasses.replace(
         found,
         id=f"{found.speaker}/{found.relative}{part}",
-        problem=found.problem or f"shares its sentence with {others} other file(s)",
+        problem=found.problem or f"shares its sentence with {other_files(others)}",
     )

@@ -11,12 +11,14 @@ from corpuskit.pages.distributions import distributions
 from corpuskit.pages.figures import Excerpt, figure, key
 from corpuskit.pages.marks import Marks, marks_of, without
 from corpuskit.pages.recordings import Opener, Shown
-from corpuskit.report.markup import Html, joined
+from corpuskit.report.markup import Html, element, joined
 from corpuskit.report.page import Page, Section, write_page
 from corpuskit.report.parts import columns, details, heading, notice, paragraph, table
 from corpuskit.tables import counted, plain
 from corpuskit.versions import Pair, Side, Version, portable
+from corpuskit.why import Why
 from corpuskit.wording.diff import CHANGE_HEADER, change_row, total_row
+from corpuskit.wording.why import NOTHING, remarks, shares
 
 __all__ = ["diff_page", "write_diff"]
 
@@ -31,13 +33,20 @@ UNITS = {
 NOTICEABLE = 0.005  # s; the two frame grids may round one boundary to either side
 
 
-def write_diff(path: Path, before: Version, after: Version, found: Difference) -> None:
+def write_diff(
+    path: Path, before: Version, after: Version, found: Difference, causes: Why | None = None
+) -> None:
     """Write the page of a difference."""
-    write_page(path, diff_page(before, after, found))
+    write_page(path, diff_page(before, after, found, causes))
 
 
-def diff_page(before: Version, after: Version, found: Difference) -> Page:
-    """Return the page of a difference; the recordings of the pairs it draws are read."""
+def diff_page(
+    before: Version, after: Version, found: Difference, causes: Why | None = None
+) -> Page:
+    """Return the page of a difference; the recordings of the pairs it draws are read.
+
+    `causes` is what each change does alone, where that was asked for.
+    """
     drawn = list(_Figures(before, after).of(found.changed))
     sections = []
     if drawn:
@@ -47,6 +56,8 @@ def diff_page(before: Version, after: Version, found: Difference) -> Page:
         Section(title="In numbers", body=_totals(before, after, found)),
         Section(title="Settings", body=_settings(before, after, found)),
     ]
+    if causes is not None:
+        sections.append(Section(title="What each change does", short="Why", body=_why(causes)))
     if not found.identical:
         sections.append(Section(title="Distributions", body=distributions((before, after))))
     if drawn[1:]:
@@ -117,6 +128,15 @@ def _settings(before: Version, after: Version, found: Difference) -> Html:
 def _value(key: str, value: Any) -> str:
     unit = UNITS.get(key.rpartition(".")[2], "")
     return f"{plain(value)} {unit}".strip() if value is not None else ""
+
+
+def _why(causes: Why) -> Html:
+    if not causes.causes:
+        return paragraph(f"{NOTHING.capitalize()}.")
+    header, rows = shares(causes)
+    caption = "Each change applied alone to the first version; source and target together"
+    told = element("ul", *(element("li", line) for line in remarks(causes)))
+    return joined(table(header, rows, caption=caption) if rows else "", told)
 
 
 def _changes(found: Difference) -> Html:

@@ -10,6 +10,7 @@ from corpuskit.tables import counted
 __all__ = ["checked", "finding", "remarks", "summary"]
 
 NAMES = {
+    "copy": "same recording",
     "partner": "wrong partner",
     "distance": "sounds unlike",
     "words": "words on one side only",
@@ -48,7 +49,7 @@ def remarks(found: Checked, shown: int = 5) -> Iterator[str]:
         more = f" and {len(few) - shown:,} more" if len(few) > shown else ""
         yield (
             f"too few pairs to know what is usual: {named}{more}; "
-            "only their pauses are checked (20 pairs of two speakers are needed)"
+            "only pauses and copies are looked for (20 pairs of two speakers are needed)"
         )
     for culprit in found.culprits[:shown]:
         yield (
@@ -73,6 +74,8 @@ def _suspect(place: int, suspect: Suspect) -> Iterator[str]:
 
 def finding(found: Finding) -> str:
     """Say what is unusual, with the numbers."""
+    if found.reason == "copy":
+        return "both sides are one sound, sample for sample"
     away = f"{abs(found.deviations):.1f} deviations"
     if found.partner is not None:
         return (

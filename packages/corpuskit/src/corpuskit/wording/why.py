@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from corpuskit.tables import counted, table
 from corpuskit.why import EFFECTS, Cause, Why
 
-__all__ = ["why"]
+__all__ = ["NOTHING", "remarks", "shares", "why"]
 
 _WORDS = {
     "speech_seconds": "speech kept",
@@ -23,6 +23,7 @@ _WORDS = {
     "pairs_removed": "pairs removed",
     "pairs_in_another_split": "pairs in another split",
 }
+NOTHING = "nothing that decides about pairs differs"
 _UNEXAMINED, _TOGETHER = "not examined", "only together"
 
 
@@ -30,15 +31,26 @@ def why(found: Why, shown: int = 10) -> Iterator[str]:
     """Tell which cause explains how much of every effect."""
     yield f"why dataset {found.after} differs from dataset {found.before}:"
     if not found.causes:
-        yield "  nothing that decides about pairs differs"
+        yield f"  {NOTHING}"
+    header, rows = shares(found)
+    if rows:
+        yield from table(header, rows)
+    yield from remarks(found, shown)
+
+
+def shares(found: Why) -> tuple[list[str], list[list[str]]]:
+    """Return the header and a row an effect: its total, and each cause's part of it."""
     columns = _columns(found)
     rows = [
         [_WORDS[name], *(_value(name, effects[name]) for effects in columns.values())]
         for name in EFFECTS
         if any(abs(effects[name]) > 5e-4 for effects in columns.values())
     ]
-    if rows:
-        yield from table(["effect", *columns], rows)
+    return ["effect", *columns], rows
+
+
+def remarks(found: Why, shown: int = 10) -> Iterator[str]:
+    """Say what could not be examined, a sentence a cause, and what is left for all together."""
     for name, reason in list(found.unexamined.items())[:shown]:
         yield f"not examined: pair {name}: {reason}"
     if len(found.unexamined) > shown:
