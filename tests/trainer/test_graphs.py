@@ -75,13 +75,18 @@ def learner(recorder: Recorder | None, **model: Any) -> Learner:
 
 def trained(recorder: Recorder | None, **model: Any) -> tuple[Learner, list[dict[str, float]]]:
     made = learner(recorder, **model)
-    data = PackedSet.build(pairs(), reduction=3)
+    return made, taken(made)
+
+
+def taken(made: Learner) -> list[dict[str, float]]:
+    """The losses of every step of ORDER."""
+    data = PackedSet.build(pairs(), reduction=3, device=made.device)
     torch.manual_seed(7)
     losses = []
     for index, chosen in enumerate(ORDER):
         terms = made.step([data.gather(chosen, rounded=True)], index)
         losses.append({name: float(term.summed) for name, term in terms.items()})
-    return made, losses
+    return losses
 
 
 def assert_learnt_the_same(one: Learner, other: Learner) -> None:
@@ -122,6 +127,26 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is() -> None:
     assert recorder.replayed == 0
     assert made.problem.startswith("CUDA graphs are off: a step cannot be recorded (operation not")
     assert "\n" not in made.problem
+
+
+def test_a_step_that_broke_off_while_it_was_recorded_leaves_nothing() -> None:
+    """It breaks off with some of the gradients there, which hold no numbers."""
+    recorder = Again()
+    made = learner(recorder)
+
+    def break_off() -> None:
+        for each in made.parameters:
+            each.grad = torch.full_like(each, torch.nan)
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    recorder.fault = break_off
+
+    losses = taken(made)
+    plain, wanted = trained(None)
+
+    assert losses == wanted
+    assert_learnt_the_same(made, plain)
+    assert made.problem
 
 
 def test_replays_that_give_other_numbers_are_found_out() -> None:
