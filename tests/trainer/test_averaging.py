@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -42,3 +43,14 @@ def test_it_goes_on_as_after_so_many_updates() -> None:
     other.update(model)
 
     assert torch.equal(one.module.weight, other.module.weight)
+
+
+def test_recurrent_weights_of_the_copy_are_laid_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy's lie apart; cuDNN would copy them together, and remark on it, at every call."""
+    laid: list[nn.Module] = []
+    model = nn.Sequential(nn.Linear(2, 2), nn.GRU(2, 2))
+    monkeypatch.setattr(nn.GRU, "flatten_parameters", lambda self: laid.append(self))
+
+    made = RunningMean(model, 0.9)
+
+    assert laid == [made.module[1]]

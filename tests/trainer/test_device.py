@@ -74,11 +74,13 @@ def test_determinism_is_asked_for_and_undone() -> None:
 
     with device.deterministic(CPU):
         assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.allow_tf32
     with pytest.raises(ValueError, match="x"), device.deterministic(CPU):
         raise ValueError("x")
 
     assert torch.are_deterministic_algorithms_enabled() == before
     assert torch.utils.deterministic.fill_uninitialized_memory
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_the_record_names_what_computed() -> None:

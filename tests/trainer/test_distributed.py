@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpuskit.errors import BadSetting
 from together import group, together
 from trainer import checkpoint
 from trainer.distributed import ALONE, World, joined
@@ -288,6 +289,37 @@ def test_divergence_anywhere_ends_all_with_one_message(workspace: Path) -> None:
     both = open_run(workspace, "both")
     assert both.status == "failed"
     assert checkpoint.last(both.checkpoints).epoch == 0
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_who_refuses_leaves_the_others_before_it_ends(
+    monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """Else a thread of the group may outlive Python, which aborts: no exit code, no one message.
+
+    Where another is lost already an exchange may hang, and with it whoever waits for its end.
+    """
+    done = []
+
+    def broadcast(*_: object) -> None:
+        if lost:
+            raise RuntimeError("Connection closed by peer")
+        done.append("told")
+
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, act in {
+        "init_process_group": lambda *_, **__: None,
+        "new_group": lambda *_, **__: None,
+        "broadcast_object_list": broadcast,
+        "destroy_process_group": lambda: done.append("left"),
+    }.items():
+        monkeypatch.setattr(torch.distributed, name, act)
+
+    with pytest.raises(BadSetting, match="no dataset"), joined("cpu"):
+        raise BadSetting("no dataset", "build one")
+
+    assert done == ([] if lost else ["told", "left"])
 
 
 @pytest.mark.slow

@@ -17,9 +17,10 @@ from shaped import KINDS, SMALL, pairs
 from thorough import thoroughly
 from trainer.batches import PackedSet
 from trainer.config import ModelConfig, OptimConfig, RunConfig, TrainConfig
-from trainer.device import pick_compile
-from trainer.graphs import Recorder, Took, shape_of
-from trainer.learner import Learner
+from trainer.device import deterministic, pick_compile
+from trainer.graphs import Recorder, Took, cuda_recorder, shape_of
+from trainer.learner import Cut, Learner
+from trainer.losses import WHOLE
 
 CPU = torch.device("cpu")
 ORDER = [[0, 1], [2, 3], [0, 1], [1, 0], [3, 2], [0, 1], [2, 3], [4, 0], [1, 0]]
@@ -75,13 +76,18 @@ def learner(recorder: Recorder | None, **model: Any) -> Learner:
 
 def trained(recorder: Recorder | None, **model: Any) -> tuple[Learner, list[dict[str, float]]]:
     made = learner(recorder, **model)
-    data = PackedSet.build(pairs(), reduction=3)
+    return made, taken(made)
+
+
+def taken(made: Learner) -> list[dict[str, float]]:
+    """The losses of every step of ORDER."""
+    data = PackedSet.build(pairs(), reduction=3, device=made.device)
     torch.manual_seed(7)
     losses = []
     for index, chosen in enumerate(ORDER):
         terms = made.step([data.gather(chosen, rounded=True)], index)
         losses.append({name: float(term.summed) for name, term in terms.items()})
-    return made, losses
+    return losses
 
 
 def assert_learnt_the_same(one: Learner, other: Learner) -> None:
@@ -124,6 +130,26 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is() -> None:
     assert "\n" not in made.problem
 
 
+def test_a_step_that_broke_off_while_it_was_recorded_leaves_nothing() -> None:
+    """It breaks off with some of the gradients there, which hold no numbers."""
+    recorder = Again()
+    made = learner(recorder)
+
+    def break_off() -> None:
+        for each in made.parameters:
+            each.grad = torch.full_like(each, torch.nan)
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    recorder.fault = break_off
+
+    losses = taken(made)
+    plain, wanted = trained(None)
+
+    assert losses == wanted
+    assert_learnt_the_same(made, plain)
+    assert made.problem
+
+
 def test_replays_that_give_other_numbers_are_found_out() -> None:
     recorder = Again()
     recorder.lie = 1.01
@@ -161,3 +187,44 @@ def test_steps_are_recorded_on_cuda_unless_told_otherwise(
     setting: str, device: str, found: str
 ) -> None:
     assert pick_compile(setting, torch.device(device)) == found
+
+
+ON_CUDA = pytest.param(
+    "cuda",
+    marks=[
+        pytest.mark.cuda,
+        pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+        # of kernels without a deterministic form
+        pytest.mark.filterwarnings("ignore::UserWarning"),
+    ],
+)
+
+
+@pytest.mark.parametrize("name", ["cpu", ON_CUDA])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@thoroughly("kind", KINDS)
+def test_steps_are_recorded_as_the_loop_takes_them(kind: str, precision: str, name: str) -> None:
+    """With random numbers seeded anew before each; on CUDA these are real graphs."""
+    device = torch.device(name)
+    config = RunConfig(
+        model=ModelConfig(**{**SMALL, "dropout": 0.2}, **KINDS[kind]),
+        optim=OptimConfig(warm_up=5, ema=0.5),
+        train=TrainConfig(seed=1),
+    )
+    losses = []
+    with deterministic(device):
+        for recorder in (Again() if name == "cpu" else cuda_recorder(device), None):
+            torch.manual_seed(0)
+            made = Learner(config, 2, device, precision, last_step=50, recorder=recorder)
+            if isinstance(recorder, Again):
+                recorder.state = made._changed_by_a_step
+            data = PackedSet.build(pairs(), reduction=3, device=device)
+            for index, chosen in enumerate(ORDER):
+                cut = Cut(shares=[WHOLE], keys=[(0, index)])
+                made.step([data.gather(chosen, rounded=True)], index, cut)
+                losses.append(made.last_loss())
+            assert made.problem == ""
+            assert made.fault() is None
+
+    bound = 0 if name == "cpu" else 0.02
+    assert losses[: len(ORDER)] == pytest.approx(losses[len(ORDER) :], rel=bound)

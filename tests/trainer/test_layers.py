@@ -23,6 +23,7 @@ from trainer.layers import (
     GatedConv,
     PostNet,
     Predictor,
+    StackedLSTM,
     rotate,
     turn,
 )
@@ -298,6 +299,57 @@ def test_predictor_is_torchs_modules_in_sequence() -> None:
         return layer.out(each)
 
     assert_alike(layer(x, place.real), place, [slow(each) for each in utterances(x, place)])
+
+
+# ------------------------------------------------------------------------- recurrence
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_stacked_lstm_is_torchs_with_its_names_and_first_weights(training: bool) -> None:
+    torch.manual_seed(3)
+    theirs = nn.LSTM(5, 6, 2, batch_first=True)
+    torch.manual_seed(3)
+    layer = StackedLSTM(5, 6, 2, dropout=0.0).train(training)
+    assert list(layer.state_dict()) == list(theirs.state_dict())
+    x, state = torch.randn(3, 7, 5), (torch.randn(2, 3, 6), torch.randn(2, 3, 6))
+
+    for before in (None, state):
+        found, ends = layer(x, before)
+        expected, wanted = theirs(x, before)
+        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(ends, wanted)
+
+
+def test_stacked_lstm_drops_out_between_its_layers_only() -> None:
+    layer = StackedLSTM(5, 6, 2, dropout=0.5)
+    x = torch.randn(3, 7, 5)
+
+    (one, (hidden, _)), (other, (again, _)) = layer(x), layer(x)
+
+    assert not torch.equal(one, other)
+    assert bool((one != 0).all())
+    assert torch.equal(hidden[0], again[0])
+    assert torch.equal(layer.eval()(x)[0], layer(x)[0])
+
+
+def test_each_layers_weights_are_laid_end_to_end_for_cudnn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = StackedLSTM(5, 6, 2, dropout=0.5)
+    laid: list[tuple[list[Tensor], int]] = []
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda _: True), raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "is_acceptable", lambda _: True)
+    monkeypatch.setattr(torch.backends.cudnn.rnn, "get_cudnn_mode", lambda _: 2)
+    monkeypatch.setattr(
+        torch,
+        "_cudnn_rnn_flatten_weight",
+        lambda weights, _count, inputs, *_: laid.append((weights, inputs)),
+    )
+
+    layer.flatten_parameters()
+
+    assert [inputs for _, inputs in laid] == [5, 6]
+    assert [id(each) for own, _ in laid for each in own] == list(map(id, layer.parameters()))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5])

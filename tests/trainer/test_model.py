@@ -279,7 +279,7 @@ def taught(config: ModelConfig) -> FS2VC:
     still = replace(config, dropout=0.0, variance_dropout=0.0, postnet_dropout=0.0)
     model = model_of(still).train()
     if config.pitch_ar != "off":
-        model.variance.pitch.predictor.lstm.dropout = 0.0
+        model.variance.pitch.predictor.lstm.between.share = 0.0
     return model
 
 

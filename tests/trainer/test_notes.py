@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from trainer.config import OptimConfig, RunConfig, TrainConfig
+from trainer.config import ModelConfig, OptimConfig, RunConfig, TrainConfig
 from trainer.lineage import Leaks
-from trainer.notes import on_leaks, on_schedule
+from trainer.notes import on_leaks, on_phrases, on_schedule
 
 
 def version(**splits: list[str]) -> Any:
@@ -41,3 +41,33 @@ def test_a_schedule_is_held_against_the_steps_there_will_be(pairs: int, told: bo
     )  # peaks at step 100
 
     assert bool(on_schedule(config, pairs, first_step=20)) == told
+
+
+@pytest.mark.parametrize(
+    ("model", "broken", "said"),
+    [
+        ({"prosody": "wgmm"}, 4, 'model.prosody = "wgmm" learns from phrases, but 6 of 10 train'),
+        ({"prosody": "wgmm", "pitch_ar": "phrase"}, 0, "10 of 10 train pairs are a single one"),
+        ({"pitch_ar": "phrase"}, 4, 'model.pitch_ar = "phrase" learns from phrases, but 6 of 10'),
+        ({"prosody": "wgmm"}, 5, ""),
+        ({"pitch_ar": "on"}, 0, ""),
+        ({}, 0, ""),
+    ],
+)
+def test_a_model_of_phrases_is_held_against_the_phrases_there_are(
+    model: dict[str, Any], broken: int, said: str
+) -> None:
+    phrases = [(3, 4) if number < broken else (7,) for number in range(10)]
+    pairs = [SimpleNamespace(target=SimpleNamespace(phrases=each)) for each in phrases]
+    silence = SimpleNamespace(thresh=-100.0, min_silence_len=200)
+    dataset: Any = SimpleNamespace(
+        name="N2C_4", settings=SimpleNamespace(silence=silence), split=lambda _: pairs
+    )
+
+    told = on_phrases(RunConfig(model=ModelConfig(**model)), dataset)
+
+    assert len(told) == bool(said)
+    assert said in "".join(told)
+    if told:
+        assert "(silence.thresh -100, silence.min_silence_len 200)" in told[0]
+        assert "`corpuskit preview N2C_4`" in told[0]

@@ -60,7 +60,7 @@ class Aligner(nn.Module):
         logp = self.log_probabilities(stacked, source, frames, target, reduction)
         sources, targets = source.valid.sum(1), target.valid.sum(1) * reduction
         path = best_path(logp.detach(), sources, targets)
-        along = logp.gather(2, path[..., None]).squeeze(2)
+        along = _along(logp, path)
         real = valid_frames(targets, logp.shape[1])
         return Aligned(
             durations=reduced(path, targets, logp.shape[2], reduction),
@@ -85,6 +85,15 @@ class Aligner(nn.Module):
             scores = scores + diagonal_prior(sources, targets, keys.shape[1], queries.shape[1])
             scores = scores.masked_fill(~source.valid[:, None], NEVER)
             return functional.log_softmax(scores, dim=-1)
+
+
+def _along(logp: Tensor, path: Tensor) -> Tensor:
+    """Return logp (B, T, S) at the source frames of path (B, T): (B, T).
+
+    Not `gather`, whose deterministic backward pass copies from the host on CUDA.
+    """
+    source = torch.arange(logp.shape[2], device=logp.device)
+    return logp.masked_fill(source != path[..., None], 0).sum(2)
 
 
 def _distances(queries: Tensor, keys: Tensor) -> Tensor:
@@ -188,9 +197,9 @@ def reduced(path: Tensor, targets: Tensor, widest: int, reduction: int) -> Tenso
 
     Each source frame ends at the nearest reduced frame, so that nothing is lost in the sum.
     """
-    real = valid_frames(targets, path.shape[1])
-    frames = torch.zeros(len(path), widest, dtype=torch.long, device=path.device)
-    frames = frames.scatter_add(1, path, real.long())
-    ends = (2 * frames.cumsum(1) + reduction) // (2 * reduction)
+    source = torch.arange(widest, device=path.device).expand(len(path), -1).contiguous()
+    frames = torch.searchsorted(path, source, right=True)  # up to and with each source frame's
+    frames = torch.minimum(frames, targets[:, None])
+    ends = (2 * frames + reduction) // (2 * reduction)
     ends = torch.minimum(ends, (targets // reduction)[:, None])
     return torch.diff(ends, dim=1, prepend=torch.zeros_like(ends[:, :1]))

@@ -22,6 +22,9 @@ class RunningMean(Generic[Model]):
 
     def __init__(self, model: Model, decay: float) -> None:
         self.module = copy.deepcopy(model)
+        for each in self.module.modules():
+            if isinstance(each, nn.RNNBase):
+                each.flatten_parameters()  # a copy's weights lie apart, which cuDNN remarks on
         self._count = torch.zeros((), device=next(model.parameters()).device)  # of updates
         self._decay = decay
 

@@ -431,6 +431,8 @@ class Converter:
         """
         import torch
 
+        from trainer.device import deterministic
+
         if not recordings:
             return []
         manner = manner or Manner()
@@ -438,7 +440,7 @@ class Converter:
         reduction = self.settings.align.reduction
         frames = [self.normaliser.source(kept).whole(reduction) for kept, _ in recordings]
         silences = [spans for _, spans in recordings]
-        with torch.inference_mode():
+        with torch.inference_mode(), deterministic(self.device):
             inputs = self._inputs(frames, source, target, silences)
             made = self.model.generate(inputs, draw, manner.speed)
         found = []

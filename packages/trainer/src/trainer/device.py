@@ -143,7 +143,8 @@ def deterministic(device: torch.device) -> Iterator[None]:
     """Have torch choose deterministic kernels where it has any, and undo that afterwards.
 
     On the CPU every kernel used here is deterministic for a given number of threads. On
-    CUDA the few that have no deterministic form warn instead of failing.
+    CUDA the few that have no deterministic form warn instead of failing. What is computed in
+    fp32 is fp32 all through: convolutions and recurrences would be cut to TF32's 10 bits there.
     """
     import torch
 
@@ -152,16 +153,17 @@ def deterministic(device: torch.device) -> Iterator[None]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark = torch.backends.cudnn.benchmark
+    benchmark, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     filling = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = False
     memory.fill_uninitialized_memory = False  # nothing here reads any
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=only_warned)
         torch.backends.cudnn.benchmark = benchmark
+        torch.backends.cudnn.allow_tf32 = tf32
         memory.fill_uninitialized_memory = filling
 
 

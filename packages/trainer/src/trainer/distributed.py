@@ -106,11 +106,13 @@ class World:
         self._waiting, self._host = False, self._later
         return cast("T", found)
 
-    def dismiss(self) -> None:
-        """Let those who still wait for work know that there is none."""
+    def dismiss(self) -> bool:
+        """Let those who still wait for work know that there is none; whether all got to know."""
         if self.leads and self._waiting:
             with suppress(LostProcess):
                 self.give(None)
+                return True
+        return False
 
     def check_same(self, facts: Mapping[str, str]) -> None:
         """Make sure that what must be equal is.
@@ -245,7 +247,9 @@ def joined(device: str) -> Iterator[World]:
     try:
         yield world
     except BaseException:
-        world.dismiss()
+        if world.dismiss():
+            # nothing is under way; a thread of the group that outlived Python would abort it
+            dist.destroy_process_group()
         raise
     dist.destroy_process_group()
 

@@ -115,6 +115,8 @@ class Learner:
 
     def _compute(self, parts: Sequence[Batch], cut: Cut | None = None) -> Took:
         """Step; nothing here may depend on anything but shapes and what is on the device."""
+        # a step that broke off, because it could not be recorded, may have left some
+        self.optimiser.zero_grad(set_to_none=True)
         terms: dict[str, Term] = {}
         loss = self._zero
         shares = cut.shares if cut else [WHOLE]

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from trainer.config import RunConfig
     from trainer.lineage import Leaks
 
-__all__ = ["on_features", "on_leaks", "on_near_runs", "on_schedule"]
+__all__ = ["on_features", "on_leaks", "on_near_runs", "on_phrases", "on_schedule"]
+
+FEW_BREAKS = 0.5  # share of pairs with a phrase break below which phrases teach little
 
 
 def on_leaks(
@@ -68,6 +70,25 @@ def on_schedule(config: RunConfig, pairs: int, first_step: int) -> list[str]:
     return [
         f"the training ends at step {steps:,}, before the learning rate peaks ({rate:.2e} at step "
         f"{step:,}): more epochs, or a smaller optim.warm_up (now {config.optim.warm_up:,})"
+    ]
+
+
+def on_phrases(config: RunConfig, version: Version) -> list[str]:
+    """Point out a model of phrases on a dataset that hardly has any."""
+    if config.model.prosody != "none":
+        learnt = f'model.prosody = "{config.model.prosody}"'
+    elif config.model.pitch_ar == "phrase":
+        learnt = 'model.pitch_ar = "phrase"'
+    else:
+        return []
+    pairs, silence = version.split("train"), version.settings.silence
+    whole = sum(len(pair.target.phrases) < 2 for pair in pairs)
+    if len(pairs) - whole >= FEW_BREAKS * len(pairs):
+        return []
+    return [
+        f"{learnt} learns from phrases, but {whole} of {len(pairs)} train pairs are a single one "
+        f"(silence.thresh {silence.thresh:g}, silence.min_silence_len {silence.min_silence_len}): "
+        f"`corpuskit preview {version.name}` shows the thresholds that find pauses"
     ]
 
 

@@ -153,6 +153,7 @@ def plan(request: Request, *, check_rate: bool = True) -> Plan:
             *chosen,
             *notes.on_leaks(leaks, version, keep=request.keep_leaks),
             *notes.on_features(version, ancestor.run if ancestor else None),
+            *notes.on_phrases(config, version),
             *notes.on_schedule(config, len(version.split("train")), _first_step(ancestor)),
             *_on_near_runs(request, _wanted(version, ancestor, parts)),
         ),

@@ -110,13 +110,12 @@ class BiGRU(nn.Module):
         """
         lengths = lengths.clamp(min=1)
         mirror = _mirrored(lengths, x.shape[1])
-        last = (lengths - 1)[:, None, None]
+        last = (lengths - 1)[:, None]
         for forth, back in zip(self.forth, self.back, strict=True):
             ahead, _ = forth(x)
             behind, _ = back(_at(x, mirror))
             x = torch.cat((ahead, _at(behind, mirror)), dim=-1)
-        ends = [each.gather(1, last.expand(-1, 1, each.shape[2])) for each in (ahead, behind)]
-        return torch.cat(ends, dim=-1).squeeze(1)
+        return torch.cat([_at(each, last) for each in (ahead, behind)], dim=-1).squeeze(1)
 
 
 def _mirrored(lengths: Tensor, longest: int) -> Tensor:
@@ -126,7 +125,7 @@ def _mirrored(lengths: Tensor, longest: int) -> Tensor:
 
 
 def _at(x: Tensor, steps: Tensor) -> Tensor:
-    """Return x (P, L, C) at steps (P, L), with a backward pass in a fixed order."""
+    """Return x (P, L, C) at steps (P, K): (P, K, C), with a backward pass in a fixed order."""
     count, longest, channels = x.shape
     rows = torch.arange(count, device=x.device)[:, None] * longest + steps
     return take(x.reshape(-1, channels), rows)
