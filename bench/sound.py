@@ -7,7 +7,7 @@ table compares what comes out, always as audio, with the target's recordings of 
 (definitions: docs/metrics.md), and reads it with an offline recogniser.
 
     just bench-sound ARCTIC/clb ARCTIC/slt                    train on all but five, score five
-    python bench/sound.py A B --without linear ema window      and leave these out, one at a time
+    python bench/sound.py A B --without kernel ema window      and leave these out, one at a time
     python bench/sound.py A B --test 10 --epochs 200 --keep DIR
 
 Rows: the unconverted source; the target through each vocoder from its own mel, which is as good as
@@ -53,7 +53,9 @@ BEFORE = (0.0, 0.003, 0.006, 0.009)  # s of silence in front: a recogniser's whi
 
 # What can be left out: for `corpuskit build --set`, `trainer run --set` or `--model`.
 INGREDIENTS = {
-    "linear": ("run", "model.linear=0"),
+    "kernel": ("run", "model.kernel=0"),
+    "curves": ("run", "model.kernel=0 model.linear=0.85"),  # a linear conversion for it
+    "network": ("run", "model.kernel=1"),  # of which durations and pitch are left
     "ema": ("run", "optim.ema=0"),
     "dropout": ("run", "model.dropout=0"),
     "steps": ("run", "train.batch_size=16"),  # a quarter of them
@@ -170,7 +172,7 @@ def _ours(
     elif kind == "model":
         options += ["--model", option]
     elif kind == "run":
-        options += ["--set", option]
+        options += [word for each in option.split() for word in ("--set", each)]
     if given.epochs:
         options += ["--epochs", str(given.epochs)]
     told = _do(home, "trainer", "run", "--spk", dataset, *options)
