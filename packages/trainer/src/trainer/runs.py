@@ -316,7 +316,7 @@ def open_run(workspace: Path, tag: str, kind: str | None = CONVERSION) -> Run:
     folder = folder_of(workspace, tag)
     if not (folder / "run.json").is_file():
         raise _missing(workspace, tag)
-    run = _read(folder)
+    run = _read(folder, tag)
     _check_kind(run.record, kind)
     return run
 
@@ -360,34 +360,48 @@ def read_all(workspace: Path) -> tuple[list[Run], list[str]]:
     runs, damaged = [], []
     for tag in list_runs(workspace):
         try:
-            runs.append(_read(workspace / "runs" / tag))
+            runs.append(_read(workspace / "runs" / tag, tag))
         except BadRun as error:
             damaged.append(str(error))
     return runs, damaged
 
 
-def _read(folder: Path) -> Run:
+def _read(folder: Path, tag: str) -> Run:
+    """Read a record. The folder's name is the run's, also after it was moved under another one."""
     try:
         mapping = read_json(folder / "run.json")
         if mapping["schema"] != SCHEMA:
-            raise BadRun(
-                f"run {folder.name} has schema {mapping['schema']}, this release reads {SCHEMA}"
-            )
-        return Run(folder=folder, record=record_of(mapping))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRun(f"run {folder.name}: run.json is damaged ({error})") from None
+            raise BadRun(f"run {tag} has schema {mapping['schema']}, this release reads {SCHEMA}")
+        return Run(folder=folder, record=record_of({**mapping, "tag": tag}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRun(
+            f"run {tag}: run.json is damaged ({error})",
+            f"bring it back from a copy, or move {folder} elsewhere",
+        ) from None
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
-    """Read metrics.jsonl; a last line cut short by a crash is left out."""
+    """Read metrics.jsonl up to the first line that is no row, as one cut short by a crash."""
     path = folder / "metrics.jsonl"
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             break
+        if not _is_row(row):
+            break
+        rows.append(row)
     return rows
+
+
+def _is_row(row: Any) -> bool:
+    """Tell whether this is what an epoch leaves behind."""
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("epoch"), int)
+        and all(isinstance(row.get(name, {}), dict) for name in ("train", "dev"))
+    )
 
 
 # -------------------------------------------------------------------- writing
