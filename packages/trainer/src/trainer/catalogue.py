@@ -13,8 +13,9 @@ from corpuskit.errors import BadSetting, CorpuskitError
 from corpuskit.files import read_json
 from corpuskit.tables import counted
 from trainer.descent import Verdict
+from trainer.errors import BadRun
 from trainer.history import Past, past_runs
-from trainer.remarks import Remark
+from trainer.remarks import Remark, remarks_of_search
 from trainer.runs import CONVERSION, Run, list_searches, read_all
 
 __all__ = ["DIARY", "SEARCH", "Catalogue", "Line", "chosen", "read_catalogue"]
@@ -132,7 +133,7 @@ class Line:
             seconds=0.0,
             seconds_of_50=None,
             created=told["created"],
-            remarks=(),
+            remarks=remarks_of_search(folder),
             told=_progress(folder),
         )
 
@@ -182,6 +183,8 @@ def read_catalogue(workspace: Path) -> Catalogue:
     for tag in list_searches(workspace):
         try:
             searches.append(Line.of_search(workspace / "searches" / tag))
+        except BadRun as error:
+            damaged = [*damaged, str(error)]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             damaged = [*damaged, f"search {tag} is damaged ({error})"]
     return Catalogue(runs=tuple(runs), past=past, searches=tuple(searches), damaged=tuple(damaged))

@@ -267,7 +267,8 @@ def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.cache
 def _defaults() -> Mapping[str, Mapping[str, Any]]:
-    return to_mapping(RunConfig())
+    usual: Mapping[str, Mapping[str, Any]] = to_mapping(RunConfig())
+    return usual
 
 
 def idle(config: Mapping[str, Any]) -> set[str]:

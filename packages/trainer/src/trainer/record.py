@@ -179,7 +179,7 @@ def _wrong(record: Record) -> Iterator[str]:
     for name in _COUNTS:
         if not isinstance(getattr(record, name), int):
             yield f"{name} is no whole number"
-    losses = [record.seconds, *record.best_losses.values()]
+    losses: list[float | None] = [record.seconds, *record.best_losses.values()]
     if record.best_epoch is not None:
         losses += [record.best_epoch, record.best_loss]
     if not all(isinstance(each, int | float) for each in losses):

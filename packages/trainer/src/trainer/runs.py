@@ -64,7 +64,7 @@ from trainer.record import (
     StatisticsPart,
     record_of,
 )
-from trainer.remarks import Remark
+from trainer.remarks import Remark, add_search_remark
 from trainer.vocoders.config import VocoderConfig
 
 if TYPE_CHECKING:
@@ -356,11 +356,16 @@ def _missing(workspace: Path, tag: str) -> CorpuskitError:
 
 
 def read_all(workspace: Path) -> tuple[list[Run], list[str]]:
-    """Return all runs that can be read, in order, and what is wrong with the others."""
+    """Return all runs that can be read, in order, and what is wrong with the others.
+
+    A search's folder serves as a workspace: its trials are returned, as N2C_11#3.
+    """
     runs, damaged = [], []
-    for tag in list_runs(workspace):
+    within = f"{workspace.name}#" if (workspace / "search.json").is_file() else ""
+    for name in list_runs(workspace):
+        tag = f"{within}{name.removeprefix('trial_')}" if within else name
         try:
-            runs.append(_read(workspace / "runs" / tag, tag))
+            runs.append(_read(workspace / "runs" / name, tag))
         except BadRun as error:
             damaged.append(str(error))
     return runs, damaged
@@ -373,7 +378,7 @@ def _read(folder: Path, tag: str) -> Run:
         if mapping["schema"] != SCHEMA:
             raise BadRun(f"run {tag} has schema {mapping['schema']}, this release reads {SCHEMA}")
         return Run(folder=folder, record=record_of({**mapping, "tag": tag}))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadRun(
             f"run {tag}: run.json is damaged ({error})",
             f"bring it back from a copy, or move {folder} elsewhere",
@@ -451,11 +456,14 @@ def add_listening(workspace: Path, tag: str, name: str, result: Mapping[str, Any
 
 
 def add_remark(workspace: Path, tag: str, text: str, verdict: str = "") -> None:
-    """Keep what somebody noted about a run; a verdict replaces the one before."""
+    """Keep what somebody noted about a run or search; a verdict replaces the one before."""
     remark = Remark(text=text, written=utc_now(), verdict=verdict)
     with registry(workspace):
         if tag in past_runs(workspace):
             add_past_remark(workspace, tag, remark)
+            return
+        if tag in list_searches(workspace):
+            add_search_remark(workspace / "searches" / tag, remark)
             return
         run = open_run(workspace, tag, None)
         _write(run, remarks=(*run.record.remarks, remark))
