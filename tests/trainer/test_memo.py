@@ -206,6 +206,23 @@ def test_what_was_noted_of_a_diarys_run_is_written_under_it_once(
     assert command("memo").stdout == text  # what stands there is not written again
 
 
+def test_a_verdict_goes_with_the_memo_to_another_workspace(
+    command: Command, diary: Path, tmp_path: Path
+) -> None:
+    command("memo", "--import", str(diary))
+    command("note", "base_1", "pitch was all zero", "--bad")
+    command("memo", "--out", str(diary))
+    there = ("--workspace", str(tmp_path / "there"))
+
+    command("memo", "--import", str(diary), *there)
+
+    shown = command("show", "N2C_4", *there).stdout
+    assert "verdict bad, given to run base_1: pitch was all zero" in shown
+    assert "note " not in command("show", "base_1", *there).stdout  # it stands in the diary
+    command("note", "base_1", "heard again", "--good", *there)
+    assert "verdict" not in command("show", "N2C_4", *there).stdout
+
+
 def test_a_diarys_settings_are_told_as_json(command: Command, diary: Path) -> None:
     text = "batch_size:32. warm_up_rate: 1000, max_lr_scale: 1000, reset_optim: False"
     diary.write_text(OLD.replace("だいたいよい", text), encoding="utf-8")

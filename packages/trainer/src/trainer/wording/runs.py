@@ -257,7 +257,7 @@ def past_shown(past: Past, verdict: Verdict | None = None) -> Iterator[str]:
         yield f"run time: {run.run_time}"
     yield "in the diary:"
     yield from (f"  {line}" for line in run.lines if line)
-    yield from remark_lines(past.remarks)
+    yield from remark_lines([each for each in past.remarks if each.written])
 
 
 def shown(
