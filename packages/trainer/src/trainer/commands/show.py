@@ -23,7 +23,6 @@ __all__ = ["show"]
 def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Describe a run: where it comes from, its settings, how it went, its results."""
     from trainer.catalogue import Line, read_catalogue
-    from trainer.descent import verdicts
     from trainer.history import past_runs
     from trainer.runs import list_searches
     from trainer.wording.runs import line_as_mapping, past_shown
@@ -36,7 +35,7 @@ def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOpti
         _show_trial(where, tag, as_json=as_json)
         return
     past = past_runs(where).get(tag)
-    verdict = verdicts(read_catalogue(where).lines).get(tag)
+    verdict = read_catalogue(where).judged.get(tag)
     if past is None:
         _show(where, tag, verdict, as_json=as_json)
     elif as_json:
