@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,11 +36,11 @@ def run(
     parts["dataset"], parts["split"] = dataset, dataset
     parts["config"]["optim"]["warm_up"] = warm_up
     parts["config"]["train"]["seed"] = seed
-    noted = (Remark(text="heard", written=f"2026-01-{number:02d}", verdict=verdict),)
+    noted = (Remark(text="heard", written=f"2026-01-{number:05d}", verdict=verdict),)
     changed = replace(
         record,
         tag=f"N2C_{number}",
-        created=f"2026-01-{number:02d}",
+        created=f"2026-01-{number:05d}",
         parts=parts,
         dataset=replace(record.dataset, name=dataset, fingerprint=dataset),
         best_loss=loss,
@@ -83,6 +84,27 @@ def test_what_was_found_bad_is_never_best_and_what_was_found_good_is(record: Rec
     assert best(bad) is None
     assert best(run(record, 4, "N2C", None)) is None
     assert best(plain, family="other") is None
+
+
+def test_the_last_verdict_counts_not_the_last_note(record: Record) -> None:
+    first = run(record, 1, "N2C", 1.0, verdict="good")
+    last = run(record, 2, "N2C", 2.0, warm_up=30, verdict="good")
+    later = Remark(text="sent to the client", written="2026-02")
+    first = Run(folder=first.folder, record=replace(first.record, remarks=(*first.remarks, later)))
+
+    assert best(first, last) == "N2C_2"
+
+
+def test_thousands_of_runs_are_looked_through_once(record: Record) -> None:
+    runs = [run(record, n, f"N2C_{1 + n % 3}", 1 + n % 977, warm_up=n) for n in range(1, 2001)]
+    given = verdicts(runs)
+    began = time.process_time()
+
+    found = best_of(runs, given, "N2C")
+    assert found is not None
+    assert unseen(found, runs, ["N2C_1", "N2C_2", "N2C_3"])
+
+    assert time.process_time() - began < 3  # runs times runs would be minutes
 
 
 def test_versions_the_best_was_never_tried_on(record: Record) -> None:

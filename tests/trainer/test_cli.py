@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -155,6 +156,47 @@ def test_a_damaged_run_is_listed_as_a_warning(command: Command, workspace: Path)
     assert result.exit_code == 0
     assert result.stdout == f"0 runs in {workspace}.\n"
     assert "warning: run N2C_1: run.json is damaged" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"parts": {"config": {}}}, "parts.config has no model.kind"),
+        ({"parts": None}, "subscriptable"),
+        ({"sessions": []}, "it has no session"),
+        ({"epoch": "three"}, "epoch is no whole number"),
+        ({"best_losses": {"mel": "low"}}, "a loss or time is no number"),
+        ({"dataset": None}, "must be a mapping"),
+    ],
+)
+def test_a_record_of_another_shape_hides_no_other_run(
+    command: Command, workspace: Path, changes: dict[str, Any], told: str
+) -> None:
+    path = started(workspace).folder / "run.json"
+    started(workspace, "train.seed=1")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    result = command("list")
+
+    assert (result.exit_code, result.stdout.splitlines()[1].split()[0]) == (0, "N2C_2")
+    assert told in result.stderr
+    assert f"move {path.parent} elsewhere" in result.stderr
+    for other in (["list", "--tree"], ["memo"], ["show", "N2C_2"], ["note", "N2C_2", "x"]):
+        assert command(*other).exit_code == 0
+    for own in (["show", "N2C_1"], ["note", "N2C_1", "x"], ["diff", "N2C_1", "N2C_2"]):
+        assert command(*own).exit_code == 2
+
+
+def test_a_run_moved_under_another_name_goes_by_that(command: Command, workspace: Path) -> None:
+    folder = started(workspace).folder
+    folder.rename(folder.with_name("theirs_1"))
+
+    command("note", "theirs_1", "from the other machine")
+
+    (row,) = command("list").stdout.splitlines()[1:-1]
+    assert row.split()[0] == "theirs_1"
+    assert row.endswith("from the other machine")
+    assert command("show", "theirs_1").stdout.startswith("run theirs_1: ")
 
 
 def options_of(name: str) -> dict[str, str]:

@@ -144,6 +144,18 @@ def test_a_parent_is_a_cause(workspace: Path) -> None:
     assert told["epochs trained"] == "2 -> 1"
 
 
+def test_a_kept_optimiser_is_told_of_parent_and_learning_rate(workspace: Path) -> None:
+    trained(workspace, tag="one", epochs=2)
+    trained(workspace, tag="reset", epochs=1, pretrain="one@2", keep_leaks=True)
+    trained(workspace, tag="kept", epochs=1, pretrain="one@2", keep_leaks=True, keep_optim=True)
+
+    told = causes(compare(workspace, "reset", "kept"))
+
+    assert told["parent"] == "run one at epoch 2 -> run one at epoch 2, optimiser kept"
+    assert told["learning rate"].startswith("begins after step 0 -> 8 of the schedule; ")
+    assert "-> 8.46e-04 at step 2 (before it began)" in told["learning rate"]
+
+
 def test_code_libraries_and_device_come_last(workspace: Path) -> None:
     trained(workspace, tag="one", epochs=1)
     run = trained(workspace, "train.seed=1", tag="two", epochs=1)
@@ -182,6 +194,8 @@ def evaluated(run: Run, values: dict[str, float], **changes: Any) -> None:
     mapping = {
         "schema": 1,
         "dataset": run.record.dataset.name,
+        "fingerprint": run.record.dataset.fingerprint,
+        "checkpoint": "epoch-0001",
         "vocoder": "griffinlim48",
         "definitions": dict(DEFINITIONS),
         "figures": {column: dict.fromkeys(DEFINITIONS, figure) for column in COLUMNS},
@@ -191,7 +205,8 @@ def evaluated(run: Run, values: dict[str, float], **changes: Any) -> None:
         ],
         **changes,
     }
-    write_json(run.folder / "evaluations" / "N2C-epoch-0001.json", mapping)
+    name = f"{mapping['dataset']}-{mapping['checkpoint']}.json"
+    write_json(run.folder / "evaluations" / name, mapping)
 
 
 def metric(found: Comparison) -> Result:
@@ -241,6 +256,63 @@ def test_metrics_of_another_kind_are_not_compared(
 
     assert found.reason == reason
     assert found.half is None
+
+
+@pytest.fixture
+def on_two_versions(workspace: Path, n2c_corpus: PairCorpus) -> tuple[Run, Run]:
+    """Two runs whose versions cut every utterance otherwise."""
+    split = {"dev": 2, "eval": 2}
+    built(workspace, "N2C_2", dataset_settings(n2c_corpus, split=split, silence={"thresh": -100.0}))
+    one = trained(workspace, tag="one", epochs=1)
+    return one, trained(workspace, tag="two", spk="N2C_2", epochs=1)
+
+
+def test_runs_on_two_versions_are_compared_on_the_one_both_were_evaluated_on(
+    workspace: Path, on_two_versions: tuple[Run, Run]
+) -> None:
+    one, two = on_two_versions
+    names = [pair.id for pair in open_version(workspace, "N2C").split("eval")]
+    evaluated(one, dict.fromkeys(names, 5.0))
+    evaluated(two, dict.fromkeys(names, 7.0))
+    apart = compare(workspace, "one", "two")
+    assert "no eval utterance is the same recording" in metric(apart).reason
+    assert apart.commands == ("trainer evaluate two --spk N2C",)
+
+    there = {"dataset": "N2C", "fingerprint": one.record.dataset.fingerprint}
+    evaluated(two, dict.fromkeys(names, 4.0), **there)
+    evaluated(two, dict.fromkeys(names, 9.0), **there, checkpoint="epoch-0000")
+
+    found = compare(workspace, "one", "two")
+    assert (metric(found).before, metric(found).after, metric(found).pairs) == (5.0, 4.0, 2)
+    assert (metric(found).reason, metric(found).on) == ("", "dataset N2C")
+    assert found.commands == ()
+    assert any(line.endswith("2 pairs of dataset N2C") for line in compared(found))
+
+
+def test_a_checkpoint_that_is_not_the_best_is_named(workspace: Path) -> None:
+    names = [pair.id for pair in open_version(workspace, "N2C").split("eval")]
+    one, two = (
+        trained(workspace, f"train.seed={seed}", tag=f"run{seed}", epochs=1) for seed in range(2)
+    )
+    evaluated(one, dict.fromkeys(names, 5.0))
+    evaluated(two, dict.fromkeys(names, 4.0), checkpoint="epoch-0007")
+
+    assert metric(compare(workspace, "run0", "run1")).on == "dataset N2C, run1 at epoch-0007"
+
+
+def test_what_would_make_results_comparable_is_told_where_nothing_is(
+    workspace: Path, on_two_versions: tuple[Run, Run]
+) -> None:
+    found = compare(workspace, "one", "two")
+
+    assert found.commands == ("trainer evaluate one", "trainer evaluate two --spk N2C")
+    assert list(compared(found))[-1] == (
+        "to compare them on the same utterances: `trainer evaluate one`, "
+        "`trainer evaluate two --spk N2C`, then `trainer diff` again"
+    )
+
+    shutil.rmtree(workspace / "versions" / "N2C")  # the other version is left
+    assert compare(workspace, "one", "two").commands[0] == "trainer evaluate one --spk N2C_2"
 
 
 def test_an_unknown_run_is_refused(workspace: Path) -> None:

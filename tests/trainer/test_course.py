@@ -31,6 +31,15 @@ def test_a_course_begins_where_the_optimiser_is() -> None:
     assert (course.epoch_at(500), course.samples_at(508)) == (0, 64)
 
 
+def test_a_kept_optimiser_sets_a_course_apart_from_one_that_begins_anew() -> None:
+    later = replace(LAB, first_step=1000)
+
+    assert apart(LAB, later) == pytest.approx(1001)  # at the first step, where both rise
+    assert apart(later, later) == 1
+    assert not later.peaks_before
+    assert replace(LAB, first_step=4000).peaks_before
+
+
 def test_the_area_is_the_sum_of_all_rates() -> None:
     course = replace(LAB, epochs=3, cap=0.003)
 

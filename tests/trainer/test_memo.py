@@ -188,6 +188,67 @@ def test_the_memo_goes_on_from_the_diary_word_for_word(
     assert result.stdout == f"Wrote {out}: 2 datasets, 3 runs.\n"
 
 
+def test_what_was_noted_of_a_diarys_run_is_written_under_it_once(
+    command: Command, diary: Path, tmp_path: Path
+) -> None:
+    command("memo", "--import", str(diary))
+    command("note", "base_1", "pitch was all zero", "--bad")
+    command("note", "N2C_4", "heard again: fine")
+
+    text = command("memo").stdout
+
+    wanted = OLD.replace(
+        "        - spk: base\n", "        - spk: base\n        - pitch was all zero (bad)\n"
+    ).replace("だいたいよい\n", "だいたいよい\n        - heard again: fine\n")
+    assert text.splitlines()[-11:] == wanted.splitlines()[-11:]
+    diary.write_text(text, encoding="utf-8")
+    command("memo", "--import", str(diary))
+    assert command("memo").stdout == text  # what stands there is not written again
+
+
+def test_a_verdict_goes_with_the_memo_to_another_workspace(
+    command: Command, diary: Path, tmp_path: Path
+) -> None:
+    command("memo", "--import", str(diary))
+    command("note", "base_1", "pitch was all zero", "--bad")
+    command("memo", "--out", str(diary))
+    there = ("--workspace", str(tmp_path / "there"))
+
+    command("memo", "--import", str(diary), *there)
+
+    shown = command("show", "N2C_4", *there).stdout
+    assert "verdict bad, given to run base_1: pitch was all zero" in shown
+    assert "note " not in command("show", "base_1", *there).stdout  # it stands in the diary
+    command("note", "base_1", "heard again", "--good", *there)
+    assert "verdict" not in command("show", "N2C_4", *there).stdout
+
+
+def test_a_diarys_settings_are_told_as_json(command: Command, diary: Path) -> None:
+    text = "batch_size:32. warm_up_rate: 1000, max_lr_scale: 1000, reset_optim: False"
+    diary.write_text(OLD.replace("だいたいよい", text), encoding="utf-8")
+    command("memo", "--import", str(diary))
+
+    told = json.loads(command("show", "N2C_4", "--json").stdout)
+
+    assert (told["batch_size"], told["warm_up"], told["max_lr_scale"]) == (32, 1000, 1000.0)
+    assert (told["optimiser_kept"], told["run_time"]) == (True, "10min/20epoch")
+
+
+def test_the_memo_tells_settings_apart_and_what_a_run_repeats(
+    command: Command, workspace: Path
+) -> None:
+    started(workspace, "model.dropout=0.3")
+    again = started(workspace, "model.dropout=0.3", again=True)
+    update(again, origin="N2C_9#3")
+
+    one, two = read_diary(command("memo").stdout, "memo.md").runs
+
+    (settings,) = [note for note in one.notes if note.startswith("with ")]
+    assert "model.dropout 0.3" in settings.split(", ")
+    assert "train.seed" not in settings
+    assert {"the same training as N2C_1", "promoted from N2C_9#3"} <= set(two.notes)
+
+
 def test_a_search_stands_among_the_runs(command: Command, tmp_path: Path) -> None:
     space = tmp_path / "space.toml"
     space.write_text('[search]\nobjectives = ["mel"]\n[space]\n"train.seed" = [1]\n')
@@ -196,6 +257,11 @@ def test_a_search_stands_among_the_runs(command: Command, tmp_path: Path) -> Non
     asked = ("--spk", "N2C", "--space", str(space), "--trials", "1", "--epochs", "1")
     result = command("search", *asked, *settings, *warm)
     assert result.exit_code == 0, result.stderr
+
+    command("note", "N2C_1", "#0 is the calmest", "--good")
+    assert "note " in command("show", "N2C_1").stdout.splitlines()[-1]
+    assert command("list").stdout.splitlines()[1].rstrip().endswith("good     #0 is the calmest")
+    assert "        - #0 is the calmest (good)" in command("memo").stdout.splitlines()
 
     lines = command("memo").stdout.splitlines()
 

@@ -28,6 +28,16 @@ def test_settings_that_differ_are_told_with_both_values(workspace: Path) -> None
     ]
 
 
+def test_whether_the_parents_optimiser_was_kept_is_told(workspace: Path) -> None:
+    trained(workspace, tag="model", epochs=1)
+    trained(workspace, pretrain="model@1", keep_leaks=True, epochs=1)
+
+    notes = near(workspace, pretrain="model@1", keep_leaks=True, keep_optim=True)
+
+    told = "parent run model at epoch 1 -> run model at epoch 1, optimiser kept"
+    assert f"differs from run N2C_1 only in: {told}" in notes
+
+
 @pytest.mark.parametrize(
     ("setting", "key"),
     [

@@ -19,7 +19,7 @@ from trainer.searches import Search, begin
 from trainer.signals import Stop
 from trainer.space import space_of
 from trainer.study import trials
-from training import asked, trained
+from training import asked, started, trained
 from untrained import built, dataset_settings
 
 
@@ -85,6 +85,23 @@ def test_a_fine_tuned_trial_keeps_its_parent(command: Command, workspace: Path) 
     assert [line.split()[0] for line in lines[1:4]] == ["N2C_1", "N2C_2", "N2C_3"]
     assert lines[3].startswith("  N2C_3 ")
     assert "N2C_1@1 (N2C_2#0)" in lines[3]
+
+
+def test_a_verdict_on_a_trial_reaches_what_was_fine_tuned_from_it(
+    command: Command, workspace: Path
+) -> None:
+    searched(workspace, 1)
+    started(workspace, pretrain="N2C_1#0", keep_leaks=True)
+    started(workspace, "train.seed=5")
+
+    noted = command("note", "N2C_1#0", "it hums", "--bad").stdout
+
+    assert noted == "Noted run N2C_1#0 as bad, and with it 1 descendant: N2C_2.\n"
+    (row,) = command("list", "--only", "verdict=bad").stdout.splitlines()[1:-1]
+    assert row.split()[0] == "N2C_2"
+    assert "bad (N2C_1#0)" in row
+    shutil.rmtree(workspace / "searches")
+    assert command("list").exit_code == 0
 
 
 def test_epochs_are_those_of_a_run(workspace: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from trainer.examples import Example, examples
 from trainer.report import report
 from trainer.runs import add_remark, open_run
 from training import started, trained
+from untrained import built, dataset_settings
 
 
 def text_of(page: pages.Node) -> str:
@@ -55,6 +57,30 @@ def test_a_report_says_how_it_went_and_where_it_comes_from(
     labels = {node.attributes["aria-label"] for node in page.all("svg")}
     assert {f"loss {name} over epochs" for name in ("total", "mel", "pitch")} <= labels
     assert "F0 of source, conversions and target" in labels
+
+
+def test_what_is_not_comparable_is_drawn_with_a_warning_and_each_score_is_on_its_own_ground(
+    command: Command, workspace: Path, n2c_corpus: PairCorpus, tmp_path: Path
+) -> None:
+    split = {"dev": 2, "eval": 2}
+    built(workspace, "N2C_2", dataset_settings(n2c_corpus, split=split, silence={"thresh": -100.0}))
+    trained(workspace, epochs=1)
+    trained(workspace, spk="N2C_2", tag="N2C_2", epochs=1)
+    own = command("evaluate", "N2C_1", "--jobs", "1").stdout
+    command("evaluate", "N2C_1", "--spk", "N2C_2", "--jobs", "1")
+    out = tmp_path / "report.html"
+
+    command("report", "N2C_1", "N2C_2", "--html", str(out), "--utterances", "0")
+
+    told = text_of(written(out))
+    warning = "Run N2C_2 is drawn with run N2C_1, but not comparable: normalised by other"
+    assert warning in told
+    assert "To compare them on the same utterances:trainer evaluate N2C_2 --spk N2C" in told
+    (mcd,) = re.findall(r"MCD [0-9.]+ -> ([0-9.]+) dB", own)
+    assert f"-> {float(mcd):.2f} dB (epoch-0001, world)" in told.partition("In short")[0]
+
+    command("diff", "N2C_1", "N2C_2", "--html", str(out))
+    assert warning in text_of(written(out))
 
 
 def test_players_and_pictures_hold_what_was_recorded_and_made(

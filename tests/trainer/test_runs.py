@@ -50,7 +50,14 @@ RECORD = Record(
     status="running",
     created="2026-01-01T00:00:00+00:00",
     identity="1d",
-    parts={"config": {"train": {"seed": 0}}, "parent": None},
+    parts={
+        "config": {
+            "model": {"kind": "fs2vc"},
+            "optim": {"warm_up": 4000, "max_lr_scale": 0.016},
+            "train": {"batch_size": 8, "group_size": 4, "seed": 0},
+        },
+        "parent": None,
+    },
     dataset=DatasetPart(name="N2C_4", fingerprint="f1", pairs={"train": 3, "dev": 1, "eval": 1}),
     speakers=("C", "N"),
     statistics=StatisticsPart(choice="own", dataset="N2C_4"),
@@ -287,6 +294,13 @@ def test_the_record_is_readable_json_with_every_field(tmp_path: Path) -> None:
     mapping = json.loads((run.folder / "run.json").read_text())
 
     assert set(mapping) == {field.name for field in dataclasses.fields(Record)}
+
+
+@pytest.mark.parametrize("line", ["[1, 2]", '{"epoch": "two"}', '{"epoch": 2, "dev": 3}', "{"])
+def test_rows_end_where_one_is_none(tmp_path: Path, line: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text(f'{{"epoch": 1}}\n{line}\n{{"epoch": 3}}\n')
+
+    assert metrics(tmp_path) == [{"epoch": 1}]
 
 
 def test_rows_beyond_an_epoch_are_dropped(tmp_path: Path) -> None:

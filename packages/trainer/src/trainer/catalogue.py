@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ from corpuskit.config import natural
 from corpuskit.errors import BadSetting, CorpuskitError
 from corpuskit.files import read_json
 from corpuskit.tables import counted
-from trainer.descent import Verdict
+from trainer.descent import Verdict, verdicts
+from trainer.errors import BadRun
 from trainer.history import Past, past_runs
-from trainer.remarks import Remark
-from trainer.runs import CONVERSION, Run, list_searches, read_all
+from trainer.remarks import Remark, remarks_of_search
+from trainer.runs import CONVERSION, Run, list_searches, open_run, read_all
 
 __all__ = ["DIARY", "SEARCH", "Catalogue", "Line", "chosen", "read_catalogue"]
 
@@ -132,7 +135,7 @@ class Line:
             seconds=0.0,
             seconds_of_50=None,
             created=told["created"],
-            remarks=(),
+            remarks=remarks_of_search(folder),
             told=_progress(folder),
         )
 
@@ -163,8 +166,14 @@ class Catalogue:
     past: tuple[Past, ...]
     searches: tuple[Line, ...]
     damaged: tuple[str, ...]  # what is wrong with runs that cannot be read
+    trials: tuple[Run, ...] = ()  # of searches, that runs were fine-tuned from
 
-    @property
+    @cached_property
+    def judged(self) -> dict[str, Verdict]:
+        """The verdict on each run that has one, its own or that of what it comes from."""
+        return verdicts([*self.lines, *self.trials])
+
+    @cached_property
     def lines(self) -> list[Line]:
         """All runs as lists show them, families together, numbers in order."""
         lines = [*map(Line.of_past, self.past), *map(Line.of_run, self.runs), *self.searches]
@@ -182,13 +191,29 @@ def read_catalogue(workspace: Path) -> Catalogue:
     for tag in list_searches(workspace):
         try:
             searches.append(Line.of_search(workspace / "searches" / tag))
+        except BadRun as error:
+            damaged = [*damaged, str(error)]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             damaged = [*damaged, f"search {tag} is damaged ({error})"]
-    return Catalogue(runs=tuple(runs), past=past, searches=tuple(searches), damaged=tuple(damaged))
+    return Catalogue(
+        runs=tuple(runs),
+        past=past,
+        searches=tuple(searches),
+        damaged=tuple(damaged),
+        trials=tuple(_parents_among_trials(workspace, runs)),
+    )
+
+
+def _parents_among_trials(workspace: Path, runs: Sequence[Run]) -> Iterator[Run]:
+    """Give the trials that runs were fine-tuned from, where they are still there."""
+    tags = {run.parent_tag for run in runs if run.parent_tag and "#" in run.parent_tag}
+    for tag in sorted(tags):
+        with contextlib.suppress(CorpuskitError):
+            yield open_run(workspace, tag)
 
 
 def chosen(
-    lines: Sequence[Line], verdicts: Mapping[str, Verdict], only: Sequence[str], sort: str
+    lines: Sequence[Line], judged: Mapping[str, Verdict], only: Sequence[str], sort: str
 ) -> list[Line]:
     """Return the runs for which all of `only` ("dataset=N2C_4") hold, sorted.
 
@@ -203,7 +228,7 @@ def chosen(
     found = [
         line
         for line in lines
-        if all(_facts(line, verdicts).get(key) == value for key, value in wanted)
+        if all(_facts(line, judged).get(key) == value for key, value in wanted)
     ]
     if sort == "created":
         found.sort(key=lambda line: line.created)
@@ -224,8 +249,8 @@ def _condition(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _facts(line: Line, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    verdict = verdicts.get(line.tag)
+def _facts(line: Line, judged: Mapping[str, Verdict]) -> dict[str, str]:
+    verdict = judged.get(line.tag)
     return {
         "dataset": line.dataset,
         "kind": line.kind,

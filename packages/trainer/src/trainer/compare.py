@@ -17,11 +17,13 @@ from corpuskit.diff import diff_settings, diff_versions
 from corpuskit.errors import BadVersion, UnknownName
 from corpuskit.versions import Pair, Side, Version, open_version
 from trainer import lineage
+from trainer.common_ground import commands, grounds, newest
 from trainer.config import idle, with_defaults
-from trainer.course import Course, apart, course_of
+from trainer.course import Course, apart
+from trainer.courses import trained_course
 from trainer.identity import differences
+from trainer.near import parent_told
 from trainer.runs import Run, metrics, open_run
-from trainer.scores import evaluations
 
 __all__ = ["Cause", "Comparison", "Result", "compare"]
 
@@ -44,6 +46,7 @@ class Result:
     pairs: int = 0  # it rests on, the same for both
     half: float | None = None  # of the 95 % confidence interval of the change, over pairs
     reason: str = ""  # why the two are not comparable; empty where they are
+    on: str = ""  # the dataset the pairs are of, where it is not that of both runs' training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Comparison:
     same: bool  # one identity: the same training
     causes: tuple[Cause, ...]
     results: tuple[Result, ...]
+    commands: tuple[str, ...] = ()  # that would make results comparable, where none is
 
 
 def compare(workspace: Path, before: str, after: str) -> Comparison:
@@ -67,13 +71,21 @@ def compare(workspace: Path, before: str, after: str) -> Comparison:
     """
     runs = open_run(workspace, before), open_run(workspace, after)
     datasets = _Datasets(*runs)
+    results = (*_losses(*runs, datasets), *_metrics(*runs, datasets))
     return Comparison(
         before=before,
         after=after,
         same=runs[0].record.identity == runs[1].record.identity,
         causes=tuple(_causes(*runs, datasets)),
-        results=(*_losses(*runs, datasets), *_metrics(*runs, datasets)),
+        results=results,
+        commands=() if any(not each.reason for each in results) else _to_compare(*runs, datasets),
     )
+
+
+def _to_compare(a: Run, b: Run, datasets: _Datasets) -> tuple[str, ...]:
+    """Say what to type for results on the same utterances; those of the first run's dataset."""
+    here = [version for version in datasets.versions if version is not None]
+    return next((told for each in here if (told := commands(a, b, each))), ())
 
 
 # ---------------------------------------------------------------------- causes
@@ -83,8 +95,7 @@ def _causes(a: Run, b: Run, datasets: _Datasets) -> Iterator[Cause]:
     yield from datasets.causes()
     yield from _parent(a, b)
     yield from _statistics(a, b)
-    courses = [_course(run) for run in (a, b)]
-    yield from _rates(*courses)
+    yield from _rates(trained_course(a), trained_course(b))
     if a.record.epoch != b.record.epoch:
         yield Cause(what="epochs trained", told=f"{a.record.epoch} -> {b.record.epoch}")
     configs = [with_defaults(run.record.parts["config"]) for run in (a, b)]
@@ -114,18 +125,13 @@ def _parent_of(run: Run) -> str:
     parent = run.record.parent
     if parent is None:
         return "none"
-    kept = ", optimiser kept" if parent.optimiser == "kept" else ""
-    return f"run {parent.tag} at epoch {parent.epoch}{kept}"
+    return parent_told(parent.tag, parent.epoch, kept=parent.optimiser == "kept")
 
 
 def _statistics(a: Run, b: Run) -> Iterator[Cause]:
     if a.record.parts["statistics"]["values"] != b.record.parts["statistics"]["values"]:
         old, new = (run.record.statistics.dataset for run in (a, b))
         yield Cause(what="normalisation", told=f"statistics of dataset {old} -> of dataset {new}")
-
-
-def _course(run: Run) -> Course:
-    return course_of(run.config, run.record.dataset.pairs["train"])
 
 
 def _rates(a: Course, b: Course) -> Iterator[Cause]:
@@ -139,14 +145,24 @@ def _rates(a: Course, b: Course) -> Iterator[Cause]:
     if ratio > 1.0 + 1e-9:
         yield Cause(
             what="learning rate",
-            told=f"warm-up {a.warm_up:,} -> {b.warm_up:,} steps, cap {a.cap or 'none'} -> "
-            f"{b.cap or 'none'}; peak {_peak(a)} -> {_peak(b)}; sum {a.area:.3g} -> {b.area:.3g}; "
+            told=f"{_begun(a, b)}warm-up {a.warm_up:,} -> {b.warm_up:,} steps, "
+            f"cap {a.cap or 'none'} -> {b.cap or 'none'}; "
+            f"peak {_peak(a)} -> {_peak(b)}; sum {a.area:.3g} -> {b.area:.3g}; "
             f"at the same sample apart by up to {ratio:.3g} times{_crossing(a, b)}",
         )
 
 
+def _begun(a: Course, b: Course) -> str:
+    """Say where on the schedule each begins, if a kept optimiser had steps behind it."""
+    if not (a.first_step or b.first_step):
+        return ""
+    return f"begins after step {a.first_step:,} -> {b.first_step:,} of the schedule; "
+
+
 def _peak(course: Course) -> str:
     rate, step = course.peak
+    if course.peaks_before:
+        return f"{rate:.2e} at step {step:,} (before it began)"
     return f"{rate:.2e} at step {step:,} (sample {course.samples_at(step):,})"
 
 
@@ -154,10 +170,7 @@ def _crossing(a: Course, b: Course) -> str:
     """Say at which sample one rate overtakes the other, if it does."""
     last = min(each.samples_at(each.steps) for each in (a, b))
     samples = np.unique(np.linspace(max(a.batch_size, b.batch_size), last, 2000).astype(np.int64))
-    higher = np.sign(
-        a.rates(np.maximum(1, samples // a.batch_size))
-        - b.rates(np.maximum(1, samples // b.batch_size))
-    )
+    higher = np.sign(a.rates_at(samples) - b.rates_at(samples))
     signs = higher[higher != 0]
     if not len(signs) or (signs == signs[0]).all():
         return ""
@@ -328,16 +341,27 @@ def _why_no_loss(a: Run, b: Run, datasets: _Datasets) -> tuple[str, int]:
 
 
 def _metrics(a: Run, b: Run, datasets: _Datasets) -> Iterator[Result]:
-    """Compare the newest evaluations on their own datasets, utterance by utterance.
+    """Compare evaluations on every dataset both were evaluated on, utterance by utterance.
 
-    Those that went through the same vocoder, if there are any.
+    Where there is none, those on their own datasets, over utterances that are alike in both.
     """
-    found = [_evaluations(run) for run in (a, b)]
-    if not all(found):
+    leaked = {*_left_out(a), *_left_out(b)}
+    shared = grounds(a, b)
+    for ground in shared:
+        heard = {each["pair"] for each in ground.one["utterances"]} - leaked
+        yield from _measured(ground.one, ground.other, heard, ground.told)
+    found = [newest(run) for run in (a, b)]
+    if shared or not all(found):
         return
-    shared = [name for name in found[0] if name in found[1]]
-    one, other = (each[shared[0]] if shared else next(iter(each.values())) for each in found)
-    common = _same_utterances(datasets)
+    same = [name for name in found[0] if name in found[1]]
+    one, other = (each[same[0]] if same else next(iter(each.values())) for each in found)
+    yield from _measured(one, other, _same_utterances(datasets))
+
+
+def _measured(
+    one: Mapping[str, Any], other: Mapping[str, Any], common: set[str] | None, on: str = ""
+) -> Iterator[Result]:
+    """Compare two evaluations over some utterances; None where nobody knows what was scored."""
     for metric, definition in one["definitions"].items():
         reason = _why_no_metric(one, other, metric, common)
         values = [_values(each, metric) for each in (one, other)]
@@ -352,16 +376,8 @@ def _metrics(a: Run, b: Run, datasets: _Datasets) -> Iterator[Result]:
             pairs=0 if reason else len(names),
             half=None if reason else _half(pair[1] - pair[0]),
             reason=reason,
+            on=on,
         )
-
-
-def _evaluations(run: Run) -> dict[str, Mapping[str, Any]]:
-    """Return a run's newest evaluation on its own dataset with each vocoder, the newest first."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for each in reversed(evaluations(run.folder)):
-        if each["dataset"] == run.record.dataset.name:
-            found.setdefault(each["vocoder"], each)
-    return found
 
 
 def _same_utterances(datasets: _Datasets) -> set[str] | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -269,11 +270,14 @@ def determining(config: RunConfig) -> dict[str, Any]:
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's settings; one that came later has its default, which is what was done then."""
-    usual = to_mapping(RunConfig())
-    return {
-        name: {key: mine.get(key, usual[name].get(key)) for key in usual[name].keys() | mine.keys()}
-        for name, mine in config.items()
-    }
+    usual = _defaults()
+    return {name: {**usual[name], **mine} for name, mine in config.items()}
+
+
+@functools.cache
+def _defaults() -> Mapping[str, Mapping[str, Any]]:
+    usual: Mapping[str, Mapping[str, Any]] = to_mapping(RunConfig())
+    return usual
 
 
 def idle(config: Mapping[str, Any]) -> set[str]:

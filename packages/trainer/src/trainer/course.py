@@ -68,6 +68,15 @@ class Course:
         """Return the rates of some steps."""
         return np.array([self.rate(int(step)) for step in steps])
 
+    def rates_at(self, samples: npt.NDArray[np.int64]) -> Float64:
+        """Return the rates with which so many pairs were taken in, from the first step on."""
+        return self.rates(self.first_step + np.maximum(1, samples // self.batch_size))
+
+    @property
+    def peaks_before(self) -> bool:
+        """Whether the peak was behind a kept optimiser before this training began."""
+        return self.peak.step <= self.first_step
+
     @cached_property
     def area(self) -> float:
         """The sum of the rates of all steps: how far a training can move."""
@@ -102,7 +111,7 @@ def apart(one: Course, other: Course) -> float:
     common = math.lcm(one.batch_size, other.batch_size)
     last = min(one.samples_at(one.steps), other.samples_at(other.steps)) // common
     times = np.unique(np.geomspace(1, max(1, last), _POINTS).round().astype(np.int64))
-    rates = [each.rates(times * (common // each.batch_size)) for each in (one, other)]
+    rates = [each.rates_at(times * common) for each in (one, other)]
     ratio = rates[0] / rates[1]
     return float(np.maximum(ratio, 1 / ratio).max())
 

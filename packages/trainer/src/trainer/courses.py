@@ -15,7 +15,7 @@ from trainer.course import Course, course_of
 from trainer.presets import usual
 from trainer.runs import Run, metrics, open_run
 
-__all__ = ["Asked", "courses"]
+__all__ = ["Asked", "courses", "trained_course"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def courses(
         own=course_of(config, _pairs(workspace, spk, base), first),
         limit=config.optim.lr_limit,
         other_name=f"run {theirs.tag}" if theirs else "",
-        other=_trained(theirs) if theirs else None,
+        other=trained_course(theirs) if theirs else None,
     )
 
 
@@ -92,7 +92,8 @@ def _pairs(workspace: Path, spk: str | None, run: Run | None) -> int:
     return pairs
 
 
-def _trained(run: Run) -> Course:
+def trained_course(run: Run) -> Course:
+    """Return the course of a run, which goes on with that of its parent where that was kept."""
     return course_of(run.config, run.record.dataset.pairs["train"], _first_step(run))
 
 

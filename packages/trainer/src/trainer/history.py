@@ -9,7 +9,8 @@ The diary is the record: it is read anew each time, and never changed here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ class Past:
 
     run: PastRun
     diary: str  # the file's name
-    remarks: tuple[Remark, ...]  # written since
+    remarks: tuple[Remark, ...]  # verdicts of the diary, without a time; and what was written since
 
     @property
     def tag(self) -> str:
@@ -76,10 +77,19 @@ def past_runs(workspace: Path) -> dict[str, Past]:
         return {}
     remarks = _remarks(workspace)
     return {
-        run.tag: Past(run=run, diary=name, remarks=remarks.get(run.tag, ()))
+        run.tag: Past(
+            run=run, diary=name, remarks=(*_verdicts_in(run.notes), *remarks.get(run.tag, ()))
+        )
         for name, diary in found.items()
         for run in diary.runs
     }
+
+
+def _verdicts_in(notes: Sequence[str]) -> Iterator[Remark]:
+    """Give the verdicts that `trainer memo` wrote: "pitch was all zero (bad)"."""
+    for note in notes:
+        if found := re.fullmatch(r"(.+) \((bad|good)\)", note):
+            yield Remark(text=found[1], written="", verdict=found[2])
 
 
 def past_datasets(workspace: Path) -> dict[str, PastDataset]:

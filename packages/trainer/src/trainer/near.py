@@ -15,7 +15,7 @@ from trainer.config import idle, with_defaults
 from trainer.identity import differences
 from trainer.runs import CONVERSION, Run, read_all
 
-__all__ = ["Near", "Wanted", "near_runs", "told"]
+__all__ = ["Near", "Wanted", "near_runs", "parent_told", "told"]
 
 MOST = 3  # differences of a run that is still near
 SHOWN = 2  # runs
@@ -28,7 +28,7 @@ class Wanted:
     parts: Mapping[str, Any]  # of its identity
     dataset: str
     settings: DatasetConfig
-    parent: str  # "run N2C_23 at epoch 100", or "none"
+    parent: str  # "run N2C_23 at epoch 100", ", optimiser kept" behind it, or "none"
     kind: str = CONVERSION
     mels: str = "recorded"  # a vocoder's, or "those of run N2C_28 at epoch 100"
 
@@ -108,7 +108,14 @@ def _settings(run: Run, wanted: Wanted) -> str:
 
 def _parent(run: Run) -> str:
     parent = run.record.parent
-    return f"run {parent.tag} at epoch {parent.epoch}" if parent else "none"
+    return (
+        parent_told(parent.tag, parent.epoch, kept=parent.optimiser == "kept") if parent else "none"
+    )
+
+
+def parent_told(tag: str, epoch: int, *, kept: bool) -> str:
+    """Name what a run is fine-tuned from."""
+    return f"run {tag} at epoch {epoch}{', optimiser kept' if kept else ''}"
 
 
 def _mels(run: Run) -> str:

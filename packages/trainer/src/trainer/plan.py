@@ -19,7 +19,7 @@ from trainer import checkpoint, identity, lineage, notes, runs, schedule
 from trainer.config import CADENCE, OptimConfig, RunConfig, determining, find_model, resolve
 from trainer.data import Splits, check_fit, load_splits
 from trainer.device import pick, pick_compile, pick_precision
-from trainer.near import Wanted
+from trainer.near import Wanted, parent_told
 from trainer.presets import framed, seconds_to_learn, usual
 from trainer.vocoder_runs import vocoder_named
 
@@ -34,6 +34,7 @@ __all__ = [
     "check_splits",
     "leaks_of",
     "load",
+    "parent_of",
     "parent_part",
     "plan",
 ]
@@ -173,13 +174,19 @@ def _on_near_runs(request: Request, wanted: Wanted) -> list[str]:
 
 
 def _wanted(version: Version, ancestor: Ancestor | None, parts: Mapping[str, Any]) -> Wanted:
-    epoch = ancestor.state.epoch if ancestor else 0
     return Wanted(
         parts=parts,
         dataset=version.name,
         settings=version.settings,
-        parent=f"run {ancestor.run.tag} at epoch {epoch}" if ancestor else "none",
+        parent=parent_of(ancestor),
     )
+
+
+def parent_of(ancestor: Ancestor | None) -> str:
+    """Name the parent of a training about to begin."""
+    if ancestor is None:
+        return "none"
+    return parent_told(ancestor.run.tag, ancestor.state.epoch, kept=ancestor.keep_optim)
 
 
 def load(made: Plan) -> Splits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -138,7 +138,7 @@ class Record:
 
 
 def record_of(mapping: dict[str, Any]) -> Record:
-    """Read a record; KeyError or TypeError where it is none."""
+    """Read a record; KeyError, TypeError, ValueError or AttributeError where it is none."""
     parent, leaks, mels = mapping["parent"], mapping["leaks"], mapping.get("mels")
     nested = {
         "dataset": DatasetPart(**mapping["dataset"]),
@@ -153,4 +153,44 @@ def record_of(mapping: dict[str, Any]) -> Record:
             for each in mapping["sessions"]
         ),
     }
-    return Record(**{**mapping, **nested})
+    record = Record(**{**mapping, **nested})
+    if wrong := next(_wrong(record), None):
+        raise ValueError(wrong)
+    return record
+
+
+_TEXTS = ("tag", "status", "created", "identity", "precision", "origin", "best_by", "kind")
+_COUNTS = ("parameters", "epochs", "epoch", "step")
+_TABLES = {  # settings that lists and diaries show, by kind
+    CONVERSION: {
+        "model": ("kind",),
+        "optim": ("warm_up", "max_lr_scale"),
+        "train": ("batch_size", "group_size", "seed"),
+    },
+    VOCODER: {"optim": ("lr",), "train": ("batch_size", "segment", "seed")},
+}
+
+
+def _wrong(record: Record) -> Iterator[str]:
+    """Say what of a record is not what every reader takes for granted."""
+    for name in _TEXTS:
+        if not isinstance(getattr(record, name), str):
+            yield f"{name} is no text"
+    for name in _COUNTS:
+        if not isinstance(getattr(record, name), int):
+            yield f"{name} is no whole number"
+    losses: list[float | None] = [record.seconds, *record.best_losses.values()]
+    if record.best_epoch is not None:
+        losses += [record.best_epoch, record.best_loss]
+    if not all(isinstance(each, int | float) for each in losses):
+        yield "a loss or time is no number"
+    if not record.sessions:
+        yield "it has no session"
+    yield from _wrong_settings(record)
+
+
+def _wrong_settings(record: Record) -> Iterator[str]:
+    for name, keys in _TABLES.get(record.kind, {}).items():
+        table = record.parts["config"].get(name, {})
+        if missing := [key for key in keys if key not in table]:
+            yield f"parts.config has no {name}.{missing[0]}"

@@ -10,7 +10,7 @@ from typing import Any
 from trainer.again import as_on, command_of
 from trainer.catalogue import Line, read_catalogue
 from trainer.compare import Comparison, compare
-from trainer.descent import Verdict, ordered_by_descent, verdicts
+from trainer.descent import Verdict, ordered_by_descent
 from trainer.runs import Run, metrics, open_run
 from trainer.scores import evaluations
 
@@ -48,8 +48,8 @@ def report(workspace: Path, tags: Sequence[str]) -> Report:
         A run does not exist or is damaged.
     """
     runs = [open_run(workspace, tag) for tag in tags]
-    lines = read_catalogue(workspace).lines
-    judged = verdicts(lines)
+    known = read_catalogue(workspace)
+    lines, judged = known.lines, known.judged
     subjects = tuple(
         Subject(
             name=tag,

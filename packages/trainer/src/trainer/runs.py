@@ -64,7 +64,7 @@ from trainer.record import (
     StatisticsPart,
     record_of,
 )
-from trainer.remarks import Remark
+from trainer.remarks import Remark, add_search_remark
 from trainer.vocoders.config import VocoderConfig
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ def open_run(workspace: Path, tag: str, kind: str | None = CONVERSION) -> Run:
     folder = folder_of(workspace, tag)
     if not (folder / "run.json").is_file():
         raise _missing(workspace, tag)
-    run = _read(folder)
+    run = _read(folder, tag)
     _check_kind(run.record, kind)
     return run
 
@@ -356,38 +356,57 @@ def _missing(workspace: Path, tag: str) -> CorpuskitError:
 
 
 def read_all(workspace: Path) -> tuple[list[Run], list[str]]:
-    """Return all runs that can be read, in order, and what is wrong with the others."""
+    """Return all runs that can be read, in order, and what is wrong with the others.
+
+    A search's folder serves as a workspace: its trials are returned, as N2C_11#3.
+    """
     runs, damaged = [], []
-    for tag in list_runs(workspace):
+    within = f"{workspace.name}#" if (workspace / "search.json").is_file() else ""
+    for name in list_runs(workspace):
+        tag = f"{within}{name.removeprefix('trial_')}" if within else name
         try:
-            runs.append(_read(workspace / "runs" / tag))
+            runs.append(_read(workspace / "runs" / name, tag))
         except BadRun as error:
             damaged.append(str(error))
     return runs, damaged
 
 
-def _read(folder: Path) -> Run:
+def _read(folder: Path, tag: str) -> Run:
+    """Read a record. The folder's name is the run's, also after it was moved under another one."""
     try:
         mapping = read_json(folder / "run.json")
         if mapping["schema"] != SCHEMA:
-            raise BadRun(
-                f"run {folder.name} has schema {mapping['schema']}, this release reads {SCHEMA}"
-            )
-        return Run(folder=folder, record=record_of(mapping))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRun(f"run {folder.name}: run.json is damaged ({error})") from None
+            raise BadRun(f"run {tag} has schema {mapping['schema']}, this release reads {SCHEMA}")
+        return Run(folder=folder, record=record_of({**mapping, "tag": tag}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadRun(
+            f"run {tag}: run.json is damaged ({error})",
+            f"bring it back from a copy, or move {folder} elsewhere",
+        ) from None
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
-    """Read metrics.jsonl; a last line cut short by a crash is left out."""
+    """Read metrics.jsonl up to the first line that is no row, as one cut short by a crash."""
     path = folder / "metrics.jsonl"
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             break
+        if not _is_row(row):
+            break
+        rows.append(row)
     return rows
+
+
+def _is_row(row: Any) -> bool:
+    """Tell whether this is what an epoch leaves behind."""
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("epoch"), int)
+        and all(isinstance(row.get(name, {}), dict) for name in ("train", "dev"))
+    )
 
 
 # -------------------------------------------------------------------- writing
@@ -437,11 +456,14 @@ def add_listening(workspace: Path, tag: str, name: str, result: Mapping[str, Any
 
 
 def add_remark(workspace: Path, tag: str, text: str, verdict: str = "") -> None:
-    """Keep what somebody noted about a run; a verdict replaces the one before."""
+    """Keep what somebody noted about a run or search; a verdict replaces the one before."""
     remark = Remark(text=text, written=utc_now(), verdict=verdict)
     with registry(workspace):
         if tag in past_runs(workspace):
             add_past_remark(workspace, tag, remark)
+            return
+        if tag in list_searches(workspace):
+            add_search_remark(workspace / "searches" / tag, remark)
             return
         run = open_run(workspace, tag, None)
         _write(run, remarks=(*run.record.remarks, remark))

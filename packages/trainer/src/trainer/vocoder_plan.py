@@ -14,7 +14,7 @@ from trainer import checkpoint, forced, identity, lineage, notes, runs
 from trainer.config import find_model
 from trainer.device import pick, pick_precision
 from trainer.near import Wanted
-from trainer.plan import Ancestor, Request, ancestor_of, check_splits, parent_part
+from trainer.plan import Ancestor, Request, ancestor_of, check_splits, parent_of, parent_part
 from trainer.start import heard_by, session_here
 from trainer.vocoder_data import VocoderSplits, load_sounds
 from trainer.vocoder_runs import mels_of
@@ -129,7 +129,7 @@ def _notes(made: VocoderPlan) -> tuple[str, ...]:
         parts=made.parts,
         dataset=version.name,
         settings=version.settings,
-        parent=f"run {ancestor.run.tag} at epoch {ancestor.state.epoch}" if ancestor else "none",
+        parent=parent_of(ancestor),
         kind=runs.VOCODER,
         mels=mels,
     )

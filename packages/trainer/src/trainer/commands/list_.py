@@ -43,15 +43,14 @@ def list_(
 ) -> None:
     """List the runs of the workspace: where they come from, how they went, what was noted."""
     from trainer.catalogue import DIARY, SEARCH, chosen, read_catalogue
-    from trainer.descent import ordered_by_descent, verdicts
+    from trainer.descent import ordered_by_descent
     from trainer.wording.runs import as_mapping, counted, line_as_mapping, listing
 
     where = workspace_of(workspace)
     known = read_catalogue(where)
     for problem in known.damaged:
         warn(problem)
-    lines = known.lines
-    judged = verdicts(lines)
+    lines, judged = known.lines, known.judged
     shown = chosen(lines, judged, only or [], sort)
     if as_json:
         runs = {run.tag: run for run in known.runs}

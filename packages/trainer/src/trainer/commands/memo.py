@@ -63,7 +63,8 @@ def _write(where: Path, out: Path | None) -> None:
     told = list(diaries(where).values())
     names = {dataset.name for diary in told for dataset in diary.datasets}
     versions = _versions(where, names)
-    lines = list(written(told, versions, known.runs, known.searches))
+    remarks = {past.tag: past.remarks for past in known.past}
+    lines = list(written(told, versions, known.runs, known.searches, remarks))
     if out is None:
         print_lines(lines)
         return

@@ -24,7 +24,6 @@ def note(
 ) -> None:
     """Note something about a run; with --bad or --good, a verdict that `list` shows."""
     from trainer.catalogue import read_catalogue
-    from trainer.descent import verdicts
     from trainer.runs import add_remark
     from trainer.wording.runs import counted
 
@@ -37,7 +36,7 @@ def note(
     add_remark(where, tag, text.strip(), verdict)
     below = ""
     if bad:
-        found = verdicts(read_catalogue(where).lines)
+        found = read_catalogue(where).judged
         marked = [name for name, each in found.items() if each.inherited_from == tag]
         if marked:
             below = f", and with it {counted(len(marked), 'descendant')}: {', '.join(marked)}"

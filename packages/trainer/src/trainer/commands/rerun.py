@@ -66,10 +66,9 @@ def _best(where: Path, spk: str) -> str:
     from corpuskit.config import family_of
     from trainer.best import best_of
     from trainer.catalogue import read_catalogue
-    from trainer.descent import verdicts
 
     known = read_catalogue(where)
-    best = best_of(known.runs, verdicts(known.lines), family_of(spk))
+    best = best_of(known.runs, known.judged, family_of(spk))
     if best is None:
         raise Refused(
             f"no run on a version of {family_of(spk)} has finished an epoch yet, so none is best",

@@ -23,7 +23,6 @@ __all__ = ["show"]
 def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Describe a run: where it comes from, its settings, how it went, its results."""
     from trainer.catalogue import Line, read_catalogue
-    from trainer.descent import verdicts
     from trainer.history import past_runs
     from trainer.runs import list_searches
     from trainer.wording.runs import line_as_mapping, past_shown
@@ -36,12 +35,20 @@ def show(tag: TagArgument, as_json: JsonOption = False, workspace: WorkspaceOpti
         _show_trial(where, tag, as_json=as_json)
         return
     past = past_runs(where).get(tag)
-    verdict = verdicts(read_catalogue(where).lines).get(tag)
+    verdict = read_catalogue(where).judged.get(tag)
     if past is None:
         _show(where, tag, verdict, as_json=as_json)
     elif as_json:
-        notes = {"notes": past.run.notes, "lines": past.run.lines, "diary": past.diary}
-        print_json({**line_as_mapping(Line.of_past(past), verdict), **notes})
+        told = {
+            "warm_up": past.run.warm_up,
+            "max_lr_scale": past.run.max_lr_scale,
+            "optimiser_kept": past.run.optimiser_kept,
+            "run_time": past.run.run_time,
+            "notes": past.run.notes,
+            "lines": past.run.lines,
+            "diary": past.diary,
+        }
+        print_json({**line_as_mapping(Line.of_past(past), verdict), **told})
     else:
         print_lines(past_shown(past, verdict))
 
@@ -65,17 +72,20 @@ def _show_search(where: Path, tag: str, *, as_json: bool) -> None:
     """Describe a search: its trials, the best first, and what mattered."""
     import dataclasses
 
+    from trainer.remarks import remarks_of_search
     from trainer.searches import open_search
     from trainer.study import trials
+    from trainer.wording.runs import remark_lines
     from trainer.wording.search import searched
 
     made = open_search(where, tag)
-    found = trials(made)
+    found, remarks = trials(made), remarks_of_search(made.folder)
     if as_json:
         told = {"tag": tag, "dataset": made.dataset, **made.space.as_mapping()}
-        print_json({**told, "trials": dataclasses.asdict(found)})
+        noted = [dataclasses.asdict(each) for each in remarks]
+        print_json({**told, "trials": dataclasses.asdict(found), "remarks": noted})
     else:
-        print_lines(searched(made, found))
+        print_lines((*searched(made, found), *remark_lines(remarks)))
 
 
 def _is_without_run(where: Path, tag: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from corpuskit.report.markup import Html, joined
-from corpuskit.report.parts import notice, paragraph, table
-from corpuskit.tables import counted
-from trainer.compare import Comparison, Result
+from collections.abc import Sequence
 
-__all__ = ["causes", "leading", "results"]
+from corpuskit.report.markup import Html, element, joined
+from corpuskit.report.parts import notice, paragraph, table
+from trainer.compare import Comparison, Result
+from trainer.wording.diff import over
+
+__all__ = ["causes", "drawn_apart", "leading", "results"]
 
 
 def leading(found: Comparison) -> str:
@@ -47,7 +49,32 @@ def results(found: Comparison) -> Html:
         parts.append(notice("warning", f"Not comparable: {reason}", ", ".join(names)))
     if not found.results:
         parts.append(paragraph("There are no results of both yet.", faint=True))
+    if found.commands:
+        commands = (element("li", element("code", command)) for command in found.commands)
+        parts.append(paragraph("To compare them on the same utterances:"))
+        parts.append(element("ul", *commands))
     return joined(*parts)
+
+
+def drawn_apart(comparisons: Sequence[Comparison]) -> Html:
+    """Warn of runs whose losses are drawn over each other, but are not comparable."""
+    return joined(
+        *(
+            paragraph(
+                f"Run {each.after} is drawn with run {each.before}, but {reason}.", faint=True
+            )
+            for each in comparisons
+            if (reason := _why_no_loss(each))
+        )
+    )
+
+
+def _why_no_loss(found: Comparison) -> str:
+    """Say why no dev loss of two runs is comparable; empty if one is, or if there are none."""
+    losses = [each for each in found.results if each.name.startswith("dev loss")]
+    if not losses or any(not each.reason for each in losses):
+        return ""
+    return f"not comparable: {losses[0].reason}"
 
 
 def _row(result: Result) -> list[str]:
@@ -59,5 +86,5 @@ def _row(result: Result) -> list[str]:
         f"{result.before:.4f}",
         f"{result.after:.4f}",
         f"{result.after - result.before:+.4f}{half}",
-        counted(result.pairs, "pair") if result.pairs else "the same pairs",
+        over(result),
     ]

@@ -9,10 +9,10 @@ from corpuskit.report.page import Page, Section, write_page
 from corpuskit.report.parts import paragraph, table
 from trainer.compare import Comparison
 from trainer.config import with_defaults
-from trainer.course import course_of
+from trainer.courses import trained_course
 from trainer.identity import differences
 from trainer.pages.charts import loss_charts, rate_chart
-from trainer.pages.comparison import causes, leading, results
+from trainer.pages.comparison import causes, drawn_apart, leading, results
 from trainer.runs import Run, metrics, open_run
 
 __all__ = ["diff_page", "write_diff"]
@@ -27,28 +27,19 @@ def diff_page(workspace: Path, found: Comparison) -> Page:
     """Return the page of a comparison."""
     runs = [open_run(workspace, tag) for tag in (found.before, found.after)]
     names = [f"run {tag}" for tag in (found.before, found.after)]
-    courses = [
-        (name, course_of(run.config, run.record.dataset.pairs["train"]))
-        for name, run in zip(names, runs, strict=True)
-    ]
+    courses = [(name, trained_course(run)) for name, run in zip(names, runs, strict=True)]
     curves = [
         (name, metrics(run.folder), run.record.best_epoch)
         for name, run in zip(names, runs, strict=True)
     ]
     drawn = [curve for curve in curves if curve[1]]
-    compared = any(not each.reason and each.name.startswith("dev") for each in found.results)
-    warning = (
-        []
-        if compared or len(drawn) < 2
-        else [paragraph("Drawn together, but not comparable: see the results.", faint=True)]
-    )
     sections = [
         Section(title="What was not the same", short="Causes", body=causes(found)),
         Section(title="Results", body=results(found)),
         Section(title="Learning rate", body=rate_chart(courses)),
     ]
     if drawn:
-        body = joined(*warning, loss_charts(drawn, train=False))
+        body = joined(drawn_apart([found]), loss_charts(drawn, train=False))
         sections.append(Section(title="Losses", body=body))
     sections.append(Section(title="Settings that differ", short="Settings", body=_settings(runs)))
     return Page(

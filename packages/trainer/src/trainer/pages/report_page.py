@@ -11,10 +11,10 @@ from corpuskit.report.page import Page, Section, write_page
 from corpuskit.report.parts import facts, heading, notice, paragraph, table
 from corpuskit.tables import length
 from trainer.catalogue import Line
-from trainer.course import course_of
+from trainer.courses import trained_course
 from trainer.examples import Example
 from trainer.pages.charts import loss_charts, rate_chart
-from trainer.pages.comparison import causes, leading, results
+from trainer.pages.comparison import causes, drawn_apart, leading, results
 from trainer.pages.listening_results import listening_results
 from trainer.pages.utterances import utterances
 from trainer.report import Report, Subject
@@ -47,7 +47,7 @@ def report_page(found: Report, examples: Sequence[Example], problems: Sequence[s
         body = joined(*heard, utterances(examples))
         sections.append(Section(title="Utterances", short="Hear it", body=body))
     sections += [
-        Section(title="Curves", body=_curves(subjects)),
+        Section(title="Curves", body=_curves(found)),
         Section(title="Descent", body=_tree(found)),
         Section(title="To make it again", short="Commands", body=_commands(subjects)),
     ]
@@ -151,21 +151,16 @@ def _comparisons(found: Report) -> Html:
 # ----------------------------------------------------------------------- curves
 
 
-def _curves(subjects: Sequence[Subject]) -> Html:
+def _curves(found: Report) -> Html:
+    subjects = found.subjects
     drawn = [
         (f"run {each.name}", each.rows, each.run.record.best_epoch)
         for each in subjects
         if each.rows
     ]
-    courses = [
-        (
-            f"run {each.name}",
-            course_of(each.run.config, each.run.record.dataset.pairs["train"]),
-        )
-        for each in subjects
-    ]
+    courses = [(f"run {each.name}", trained_course(each.run)) for each in subjects]
     losses = (
-        loss_charts(drawn, train=len(drawn) == 1)
+        joined(drawn_apart(found.comparisons), loss_charts(drawn, train=len(drawn) == 1))
         if drawn
         else paragraph("No epoch is finished yet.", faint=True)
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from corpuskit.tables import counted, table
 from trainer.compare import Comparison, Result
 
-__all__ = ["compared"]
+__all__ = ["compared", "over"]
 
 
 def compared(found: Comparison) -> Iterator[str]:
@@ -30,6 +30,15 @@ def compared(found: Comparison) -> Iterator[str]:
         yield f"not comparable: {', '.join(names)}: {reason}"
     if not found.results:
         yield "no results of both yet"
+    if found.commands:
+        told = ", ".join(f"`{command}`" for command in found.commands)
+        yield f"to compare them on the same utterances: {told}, then `trainer diff` again"
+
+
+def over(result: Result) -> str:
+    """Say what a comparable figure rests on."""
+    of = f" of {result.on}" if result.on else ""
+    return f"{counted(result.pairs, 'pair')}{of}" if result.pairs else "the same pairs"
 
 
 def _row(result: Result) -> list[str]:
@@ -41,5 +50,5 @@ def _row(result: Result) -> list[str]:
         f"{result.before:.4f}",
         f"{result.after:.4f}",
         f"{result.after - result.before:+.4f}{half}",
-        counted(result.pairs, "pair") if result.pairs else "the same pairs",
+        over(result),
     ]

@@ -53,8 +53,12 @@ def _figures(course: Course) -> dict[str, str]:
         "batch": f"{course.batch_size} pairs, {course.steps_an_epoch:,} steps an epoch",
         "training": f"{course.epochs:,} epochs, {course.steps:,} steps, "
         f"{course.samples_at(course.steps):,} samples",
-        "peak": f"{rate:.2e} at step {step:,}, epoch {course.epoch_at(step):.1f}, "
-        f"sample {course.samples_at(step):,}",
+        "peak": f"{rate:.2e} at step {step:,}, "
+        + (
+            f"before it begins, with {course.rate(course.first_step + 1):.2e}"
+            if course.peaks_before
+            else f"epoch {course.epoch_at(step):.1f}, sample {course.samples_at(step):,}"
+        ),
         "rise": f"{course.slope:.2e} a step, {course.slope / course.batch_size:.2e} a sample",
         "cap acts": "never" if cap is None else f"from step {cap:,}",
         "at the end": f"{course.rate(max(1, course.steps)):.2e}",

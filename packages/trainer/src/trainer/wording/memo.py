@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from corpuskit.config import DatasetConfig, natural
 from corpuskit.diff import diff_settings
 from corpuskit.tables import plain
 from trainer.catalogue import Line
-from trainer.diary import Diary
+from trainer.config import idle, with_defaults
+from trainer.diary import Diary, PastRun
+from trainer.identity import differences
+from trainer.remarks import Remark
 from trainer.runs import VOCODER, Run
 from trainer.wording.runs import model_in_short
 
@@ -28,8 +32,13 @@ def memo(
     versions: Sequence[MadeVersion],
     runs: Sequence[Run],
     searches: Sequence[Line] = (),
+    remarks: Mapping[str, Sequence[Remark]] = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Write a diary: what older ones say, word for word, and after it what was recorded."""
+    """Write a diary: what older ones say, word for word, and after it what was recorded.
+
+    `remarks` are what was noted since about runs of older diaries, by tag; they stand at the end
+    of the run's entry.
+    """
     if not diaries:
         yield from ("# memo", "")
     for diary in diaries:
@@ -38,7 +47,9 @@ def memo(
     yield from _lines(dataset.lines for diary in diaries for dataset in diary.datasets)
     yield from _lines(_dataset(*version) for version in versions)
     yield "- tag"
-    yield from _lines(run.lines for diary in diaries for run in diary.runs)
+    yield from _lines(
+        _past(run, remarks.get(run.tag, ())) for diary in diaries for run in diary.runs
+    )
     recorded = [(natural(run.tag), _run(run)) for run in runs]
     recorded += [(natural(line.tag), _search(line)) for line in searches]
     yield from _lines(lines for _, lines in sorted(recorded, key=lambda each: each[0]))
@@ -62,6 +73,18 @@ def _dataset(name: str, settings: DatasetConfig, before: DatasetConfig | None) -
     yield ""
 
 
+def _past(run: PastRun, remarks: Sequence[Remark]) -> Iterator[str]:
+    """Give the entry of a diary's run, with what was noted since and does not stand there yet."""
+    end = max(place for place, line in enumerate(run.lines, 1) if line)
+    yield from run.lines[:end]
+    below = next((line for line in run.lines[1:] if line), " " * 8)
+    indent = below[: len(below) - len(below.lstrip())]
+    for told in (_remark(each.text, each.verdict) for each in remarks):
+        if told not in run.notes:
+            yield f"{indent}- {told}"
+    yield from run.lines[end:]
+
+
 def _run(run: Run) -> Iterator[str]:
     record = run.record
     config: Mapping[str, Any] = record.parts["config"]
@@ -71,6 +94,8 @@ def _run(run: Run) -> Iterator[str]:
         _vocoder(run, config) if record.kind == VOCODER else _conversion(run, config),
         f"{_what(run, config)}, {record.parameters / 1e6:.2f} M parameters, "
         f"seed {config['train']['seed']}, {record.precision}",
+        *_others(run, config),
+        *_whence(run),
         *_outcome(run),
         *(_remark(remark.text, remark.verdict) for remark in record.remarks),
     ]
@@ -101,12 +126,43 @@ def _what(run: Run, config: Mapping[str, Any]) -> str:
     return f"model {model_in_short(config['model'])}"
 
 
+_TOLD = {  # settings that stand in the entry by themselves, or are the machine's
+    *("train.batch_size", "train.group_size", "train.seed", "train.precision", "train.compile"),
+    *("optim.warm_up", "optim.max_lr_scale"),
+    *("model.kind", "model.pitch_ar", "model.prosody", "model.align"),
+}
+
+
+def _others(run: Run, config: Mapping[str, Any]) -> Iterator[str]:
+    """Name the settings that act and are not the defaults: what the other lines do not tell."""
+    if run.record.kind == VOCODER:
+        return
+    settings = with_defaults(config)
+    changed = differences(with_defaults({"model": {}, "optim": {}, "train": {}}), settings)
+    told = [
+        f"{key} {plain(value)}"
+        for key, (_, value) in changed.items()
+        if key not in _TOLD | idle(settings)
+    ]
+    if told:
+        yield f"with {', '.join(told)}"
+
+
+def _whence(run: Run) -> Iterator[str]:
+    """Say what it repeats, or was promoted from."""
+    if run.record.again_of:
+        yield f"the same training as {run.record.again_of}"
+    if run.record.origin:
+        yield f"promoted from {run.record.origin}"
+
+
 def _search(line: Line) -> Iterator[str]:
     yield f"    - {line.tag}"
     epoch = f"({line.parent_epoch}epoch)" if line.parent_epoch is not None else ""
     yield f"        - spk: {line.dataset}"
     yield f"        - pretrain: {f'{line.parent_tag}{epoch}' if line.parent_tag else 'なし'}"
     yield f"        - optuna, {line.told}"
+    yield from (f"        - {_remark(each.text, each.verdict)}" for each in line.remarks)
     yield ""
 
 

@@ -35,13 +35,17 @@ def _short(subject: Subject) -> str:
     )
     heard = ""
     if subject.evaluations:
-        last = subject.evaluations[-1]
+        # Beside the run's dataset: what it scores there, unless it was evaluated elsewhere alone.
+        own = [each for each in subject.evaluations if each["dataset"] == record.dataset.name]
+        last = (own or subject.evaluations)[-1]
         before, after = (
             last["figures"][column]["mcd"]["mean"] for column in ("unconverted", "converted")
         )
         if before is not None and after is not None:
+            where = "" if own else f" on dataset {last['dataset']}"
             heard = (
-                f"; MCD {before:.2f} -> {after:.2f} dB ({last['checkpoint']}, {last['vocoder']})"
+                f"; MCD {before:.2f} -> {after:.2f} dB{where} "
+                f"({last['checkpoint']}, {last['vocoder']})"
             )
     verdict = f"; found {subject.verdict.what}" if subject.verdict else ""
     return (
@@ -86,7 +90,8 @@ def _figures(subject: Subject) -> Iterator[str]:
             for metric, (label, digits) in METRICS.items()
         ]
         yield from table([*header, "copy synthesis"], _with_copy(each, rows))
-        yield f"vocoder {each['vocoder']}, {each['measured']} {each['split']} utterances"
+        utterances = counted(each["measured"], f"{each['split']} utterance")
+        yield f"vocoder {each['vocoder']}, {utterances}"
 
 
 def _with_copy(evaluation: Mapping[str, Any], rows: list[list[str]]) -> list[list[str]]:

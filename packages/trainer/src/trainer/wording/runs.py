@@ -33,6 +33,7 @@ __all__ = [
     "listing",
     "model_in_short",
     "past_shown",
+    "remark_lines",
     "remarked",
     "shown",
 ]
@@ -256,7 +257,7 @@ def past_shown(past: Past, verdict: Verdict | None = None) -> Iterator[str]:
         yield f"run time: {run.run_time}"
     yield "in the diary:"
     yield from (f"  {line}" for line in run.lines if line)
-    yield from _remark_lines(past.remarks)
+    yield from remark_lines([each for each in past.remarks if each.written])
 
 
 def shown(
@@ -290,7 +291,7 @@ def shown(
     for name, result in record.results.items():
         yield f"evaluated {name}: {_figures(result)}"
     yield from listened(record.listening)
-    yield from _remark_lines(record.remarks)
+    yield from remark_lines(record.remarks)
 
 
 def _verdict_line(verdict: Verdict | None) -> Iterator[str]:
@@ -299,7 +300,8 @@ def _verdict_line(verdict: Verdict | None) -> Iterator[str]:
         yield f"verdict {verdict.what}{whose}: {verdict.text}"
 
 
-def _remark_lines(remarks: Sequence[Remark]) -> Iterator[str]:
+def remark_lines(remarks: Sequence[Remark]) -> Iterator[str]:
+    """Say what was noted, a line each."""
     for remark in remarks:
         told = f" ({remark.verdict})" if remark.verdict else ""
         yield f"note {remark.written[:10]}{told}: {remark.text}"
