@@ -54,7 +54,7 @@ BEFORE = (0.0, 0.003, 0.006, 0.009)  # s of silence in front: a recogniser's whi
 # What can be left out: for `corpuskit build --set`, `trainer run --set` or `--model`.
 INGREDIENTS = {
     "kernel": ("run", "model.kernel=0"),
-    "curves": ("run", "model.kernel=0 model.linear=0.85"),  # a linear conversion for it
+    "curves": ("run", "model.kernel=0 model.linear=0.95"),  # a linear conversion for it
     "network": ("run", "model.kernel=1"),  # of which durations and pitch are left
     "ema": ("run", "optim.ema=0"),
     "dropout": ("run", "model.dropout=0"),

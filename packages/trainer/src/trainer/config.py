@@ -57,7 +57,7 @@ FEW: dict[str, dict[str, Any]] = {
         "postnet_layers": 3,
         "postnet_channels": 96,
         "postnet_dropout": 0.2,
-        "kernel": 0.85,
+        "kernel": 0.95,
     },
     "optim": {"warm_up": 400, "max_lr_scale": 0.03, "ema": 0.995},
     "train": {
