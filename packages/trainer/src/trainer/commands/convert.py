@@ -30,14 +30,15 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="IN.wav...",
-            help="Recordings to convert, of any rate and format, or folders of .wav and .flac",
+            help="Recordings to convert, of any rate and format, or folders: all below them",
         ),
     ],
     out: Annotated[
         Path,
         typer.Argument(
             metavar="OUT.wav",
-            help="Where the conversion is written; for several, a folder, named as they are",
+            help="Where the conversion is written; for several, a folder, named as they are; "
+            "never over a recording",
         ),
     ],
     target: Annotated[
