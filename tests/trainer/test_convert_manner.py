@@ -21,11 +21,12 @@ from corpuskit.silence import level_curve
 from corpuskit.versions import open_version
 from speaking import sound_of, told
 from thorough import thoroughly
+from trainer.batches import Inputs
 from trainer.convert import Converted, Converter
 from trainer.errors import BadRun
 from trainer.manner import Manner
 from trainer.many import convert_all
-from trainer.model import hurried
+from trainer.model import Draw, Generated, hurried
 from trainer.runs import open_run
 from trainer.usual import Level, level_of_curve, level_of_frames, of_run, of_version
 from trainer.vocoders.choice import choose
@@ -361,3 +362,44 @@ def test_the_same_seed_draws_the_same_bytes(command: Command, workspace: Path) -
         made[name] = out.read_bytes()
 
     assert made["one"] == made["two"] != made["three"]
+
+
+def test_the_pieces_of_a_long_recording_draw_for_themselves(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(workspace, "model.prosody=wgmm", "model.prosody_size=8", "model.prosody_components=2")
+    converter = Converter.open(workspace, "N2C_1", device="cpu")
+    model, pieces = converter.model, list[tuple[int, ...] | None]()
+    generate = model.generate
+
+    def watched(inputs: Inputs, draw: Draw, speed: float) -> Generated:
+        pieces.append(draw.pieces)
+        return generate(inputs, draw, speed)
+
+    monkeypatch.setattr(model, "generate", watched)
+    monkeypatch.setattr("trainer.convert.BATCHED", 2)
+    samples = np.pad(sound_of(told(1)).samples, (0, 16000))
+    cough = np.pad(np.random.default_rng(0).normal(0, 0.1, 16000), (0, 16000))
+    parts = [samples, samples, cough, samples, samples]
+
+    made = converter.convert(
+        sound_at(np.concatenate(parts), 16000), draw=Draw(temperature=1.0, seed=3)
+    )
+
+    assert pieces == [(0, 1), (2,), (3,)]  # what has no voice draws nothing
+    assert any("without a voice" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("option", [("--temperature", "inf"), ("--seed", str(2**63))])
+def test_a_draw_that_cannot_be_is_refused(
+    command: Command, workspace: Path, option: tuple[str, str]
+) -> None:
+    started(workspace)
+    sf.write(workspace.parent / "in.wav", sound_of(told(1)).samples, 16000)
+    out = workspace.parent / "out.wav"
+
+    result = command("convert", "N2C_1", str(workspace.parent / "in.wav"), str(out), *option)
+
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
+    assert not out.exists()

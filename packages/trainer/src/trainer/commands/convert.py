@@ -59,10 +59,11 @@ def convert(
         float,
         typer.Option(
             min=0.0,
+            max=2.0,
             help="How freely phrases' prosody is drawn (wgmm); 0: the likeliest, 1: as learnt",
         ),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of that draw")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of that draw")] = 0,
     pitch_shift: Annotated[
         float,
         typer.Option(
