@@ -24,6 +24,7 @@ from thorough import thoroughly
 from trainer.batches import Inputs
 from trainer.convert import Converted, Converter
 from trainer.errors import BadRun
+from trainer.hearing import hear
 from trainer.manner import Manner
 from trainer.many import convert_all
 from trainer.model import Draw, Generated, hurried
@@ -287,6 +288,47 @@ def test_noise_above_the_threshold_is_told_and_converted(steady: Converter, phra
     assert note.startswith("has no pause: its noise is everywhere above the dataset's silence")
     assert "(-50 dBFS)" in note
     assert np.isfinite(converted.samples).all()
+
+
+@pytest.mark.parametrize("phrases", [1, 5])
+def test_a_constant_that_would_hide_the_pauses_is_taken_out_and_told(
+    steady: Converter, phrases: int
+) -> None:
+    sound = sound_of(told(phrases))
+    plain = steady.convert(sound)
+
+    for offset in (0.03, -0.2):
+        converted = steady.convert(sound_at(sound.samples + offset, 16000))
+
+        assert converted.notes == (
+            "has a constant offset (DC), which is taken out; check the recorder",
+        )
+        assert len(converted.samples) == len(plain.samples)
+        np.testing.assert_allclose(converted.speech.mel, plain.speech.mel, atol=0.05)
+    slight = steady.ready(sound_at(sound.samples + 5e-4, 16000), "N")  # as some datasets have it
+    assert (slight.heard.offset, slight.heard.notes) == (0.0, ())
+
+
+def test_a_clipped_recording_is_told(steady: Converter) -> None:
+    samples = sound_of(told(1)).samples
+    peak = np.abs(samples).max()
+    time = np.arange(len(samples)) / 16000
+    hum = to_16_bit(samples + 0.2 * np.sin(2 * np.pi * 50 * time)) / 32768
+
+    def told_of(samples: np.ndarray) -> str:
+        return " ".join(hear(sound_at(samples, 16000), steady.settings).notes)
+
+    assert told_of(samples.clip(-peak / 5, peak / 5)).startswith("is clipped:")
+    assert "clipped" not in told_of(samples)
+    assert "clipped" not in told_of(hum)  # whose crests are flat for some samples, too
+
+
+def test_channels_that_cancel_each_other_are_told(steady: Converter, tmp_path: Path) -> None:
+    samples = sound_of(told(1)).samples
+    sf.write(tmp_path / "in.wav", np.stack((samples, -samples), 1), 16000, subtype="DOUBLE")
+
+    with pytest.raises(BadAudio, match="every sample is zero once its 2 channels are mixed"):
+        steady.convert(tmp_path / "in.wav")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
