@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 MELS = {
     "sampling_rate": 22050,
@@ -89,6 +91,50 @@ def weights_of(config: dict[str, Any], seed: int = 0) -> dict[str, torch.Tensor]
         return scale * torch.randn(shape, generator=generator)
 
     return {name: value(name, shape) for name, shape in shapes_of(config).items()}
+
+
+def spoken(config: dict[str, Any], weights: dict[str, Tensor], mel: Tensor) -> Tensor:
+    """What a published generator says of a mel (bands, T), as the paper has it: (T * hop,).
+
+    Written down from sections 2.1 and 2.2 and appendix A.1, plain functions over the file's own
+    tensors; nothing of it is the trainer's.
+    """
+
+    def weight(name: str) -> Tensor:
+        direction = weights[f"{name}.weight_v"]
+        length = direction.flatten(1).norm(dim=1).view(-1, 1, 1)
+        return weights[f"{name}.weight_g"] * direction / length
+
+    def leaky(x: Tensor, slope: float = 0.1) -> Tensor:
+        return torch.where(x > 0, x, slope * x)
+
+    def same(name: str, x: Tensor, dilation: int = 1) -> Tensor:
+        kernel = weight(name)
+        padding = dilation * (kernel.shape[2] - 1) // 2
+        bias = weights[f"{name}.bias"]
+        return functional.conv1d(x, kernel, bias, padding=padding, dilation=dilation)
+
+    def block(name: str, dilations: list[int], x: Tensor) -> Tensor:
+        for number, dilation in enumerate(dilations):
+            if config["resblock"] == "2":
+                x = x + same(f"{name}.convs.{number}", leaky(x), dilation)
+                continue
+            inner = same(f"{name}.convs1.{number}", leaky(x), dilation)
+            x = x + same(f"{name}.convs2.{number}", leaky(inner))
+        return x
+
+    x = same("conv_pre", mel[None])
+    blocks = config["resblock_dilation_sizes"]
+    stages = zip(config["upsample_rates"], config["upsample_kernel_sizes"], strict=True)
+    for stage, (rate, kernel) in enumerate(stages):
+        name = f"ups.{stage}"
+        x = functional.conv_transpose1d(
+            leaky(x), weight(name), weights[f"{name}.bias"], rate, (kernel - rate) // 2
+        )
+        first = stage * len(blocks)
+        made = [block(f"resblocks.{first + k}", each, x) for k, each in enumerate(blocks)]
+        x = sum(made[1:], made[0]) / len(made)
+    return torch.tanh(same("conv_post", leaky(x, 0.01)))[0, 0]
 
 
 def published(

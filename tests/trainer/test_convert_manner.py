@@ -21,11 +21,13 @@ from corpuskit.silence import level_curve
 from corpuskit.versions import open_version
 from speaking import sound_of, told
 from thorough import thoroughly
+from trainer.batches import Inputs
 from trainer.convert import Converted, Converter
 from trainer.errors import BadRun
+from trainer.hearing import hear
 from trainer.manner import Manner
 from trainer.many import convert_all
-from trainer.model import hurried
+from trainer.model import Draw, Generated, hurried
 from trainer.runs import open_run
 from trainer.usual import Level, level_of_curve, level_of_frames, of_run, of_version
 from trainer.vocoders.choice import choose
@@ -288,6 +290,47 @@ def test_noise_above_the_threshold_is_told_and_converted(steady: Converter, phra
     assert np.isfinite(converted.samples).all()
 
 
+@pytest.mark.parametrize("phrases", [1, 5])
+def test_a_constant_that_would_hide_the_pauses_is_taken_out_and_told(
+    steady: Converter, phrases: int
+) -> None:
+    sound = sound_of(told(phrases))
+    plain = steady.convert(sound)
+
+    for offset in (0.03, -0.2):
+        converted = steady.convert(sound_at(sound.samples + offset, 16000))
+
+        assert converted.notes == (
+            "has a constant offset (DC), which is taken out; check the recorder",
+        )
+        assert len(converted.samples) == len(plain.samples)
+        np.testing.assert_allclose(converted.speech.mel, plain.speech.mel, atol=0.05)
+    slight = steady.ready(sound_at(sound.samples + 5e-4, 16000), "N")  # as some datasets have it
+    assert (slight.heard.offset, slight.heard.notes) == (0.0, ())
+
+
+def test_a_clipped_recording_is_told(steady: Converter) -> None:
+    samples = sound_of(told(1)).samples
+    peak = np.abs(samples).max()
+    time = np.arange(len(samples)) / 16000
+    hum = to_16_bit(samples + 0.2 * np.sin(2 * np.pi * 50 * time)) / 32768
+
+    def told_of(samples: np.ndarray) -> str:
+        return " ".join(hear(sound_at(samples, 16000), steady.settings).notes)
+
+    assert told_of(samples.clip(-peak / 5, peak / 5)).startswith("is clipped:")
+    assert "clipped" not in told_of(samples)
+    assert "clipped" not in told_of(hum)  # whose crests are flat for some samples, too
+
+
+def test_channels_that_cancel_each_other_are_told(steady: Converter, tmp_path: Path) -> None:
+    samples = sound_of(told(1)).samples
+    sf.write(tmp_path / "in.wav", np.stack((samples, -samples), 1), 16000, subtype="DOUBLE")
+
+    with pytest.raises(BadAudio, match="every sample is zero once its 2 channels are mixed"):
+        steady.convert(tmp_path / "in.wav")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_long_recording_with_a_bad_sample_is_refused(
     steady: Converter, tmp_path: Path, bad: float
@@ -361,3 +404,44 @@ def test_the_same_seed_draws_the_same_bytes(command: Command, workspace: Path) -
         made[name] = out.read_bytes()
 
     assert made["one"] == made["two"] != made["three"]
+
+
+def test_the_pieces_of_a_long_recording_draw_for_themselves(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(workspace, "model.prosody=wgmm", "model.prosody_size=8", "model.prosody_components=2")
+    converter = Converter.open(workspace, "N2C_1", device="cpu")
+    model, pieces = converter.model, list[tuple[int, ...] | None]()
+    generate = model.generate
+
+    def watched(inputs: Inputs, draw: Draw, speed: float) -> Generated:
+        pieces.append(draw.pieces)
+        return generate(inputs, draw, speed)
+
+    monkeypatch.setattr(model, "generate", watched)
+    monkeypatch.setattr("trainer.convert.BATCHED", 2)
+    samples = np.pad(sound_of(told(1)).samples, (0, 16000))
+    cough = np.pad(np.random.default_rng(0).normal(0, 0.1, 16000), (0, 16000))
+    parts = [samples, samples, cough, samples, samples]
+
+    made = converter.convert(
+        sound_at(np.concatenate(parts), 16000), draw=Draw(temperature=1.0, seed=3)
+    )
+
+    assert pieces == [(0, 1), (2,), (3,)]  # what has no voice draws nothing
+    assert any("without a voice" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("option", [("--temperature", "inf"), ("--seed", str(2**63))])
+def test_a_draw_that_cannot_be_is_refused(
+    command: Command, workspace: Path, option: tuple[str, str]
+) -> None:
+    started(workspace)
+    sf.write(workspace.parent / "in.wav", sound_of(told(1)).samples, 16000)
+    out = workspace.parent / "out.wav"
+
+    result = command("convert", "N2C_1", str(workspace.parent / "in.wav"), str(out), *option)
+
+    assert result.exit_code == 2
+    assert option[0] in result.stderr
+    assert not out.exists()

@@ -20,7 +20,7 @@ from called import Command, refused
 from corpuskit.audio import decode
 from corpuskit.config import FeatureConfig
 from corpuskit.errors import BadSetting, UnknownName
-from hifigans import SMALL, V1, V2, V3, published, shapes_of, weights_of
+from hifigans import SMALL, V1, V2, V3, published, shapes_of, spoken, weights_of
 from synthetic import PairCorpus
 from trainer.errors import BadVocoder
 from trainer.vocoders import hifigan, public
@@ -117,6 +117,17 @@ def test_fused_weights_sound_as_torch_with_weight_norm(
 
     # half a hop before frame 0's centre, and half a hop after the last one's
     np.testing.assert_allclose(samples, whole[128 : 128 + 6 * 256], atol=1e-5)
+
+
+@VERSIONS
+def test_it_says_what_the_paper_has_a_generator_say(config: dict[str, Any], tmp_path: Path) -> None:
+    given, weights = speech(5), weights_of(config)
+
+    samples = opened(published(tmp_path, config, weights))(given)
+
+    whole = spoken(config, weights, torch.from_numpy(given.mel.T)).numpy()
+    assert np.abs(whole).max() > 0.1
+    np.testing.assert_allclose(samples, whole[128 : 128 + 4 * 256], atol=1e-5)
 
 
 @pytest.mark.parametrize("frames", [0, 1])
@@ -279,6 +290,11 @@ def test_a_configuration_of_no_generator_is_refused(
         opened(published(tmp_path, {**SMALL, **changes}, weights_of(SMALL)))
 
 
+def test_sizes_beyond_all_bounds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadVocoder, match="too large for any machine"):
+        opened(published(tmp_path, {**SMALL, "upsample_initial_channel": 2**40}, weights_of(SMALL)))
+
+
 def test_a_missing_setting_is_named(tmp_path: Path) -> None:
     path = published(tmp_path, SMALL)
     (tmp_path / "config.json").write_text(
@@ -326,8 +342,20 @@ def _with(name: str, value: torch.Tensor) -> dict[str, torch.Tensor]:
         (_with("conv_pre.bias", torch.full((16,), torch.nan)), "no numbers"),
         (_with("conv_pre.weight_v", torch.zeros(16, 80, 7)), "no numbers"),
         (weights_of(V3), "lacks .* and"),
+        (_with("conv_pre.weight_v", torch.zeros(16, 80, 7).to_sparse()), "a form that is no"),
+        (_with("conv_pre.bias", torch.zeros(16, dtype=torch.complex64)), "conv_pre.bias in a form"),
     ],
-    ids=["missing", "surplus", "shape", "norm's shape", "nan", "no direction", "another version"],
+    ids=[
+        "missing",
+        "surplus",
+        "shape",
+        "norm's shape",
+        "nan",
+        "no direction",
+        "another version",
+        "sparse",
+        "complex",
+    ],
 )
 def test_weights_that_do_not_fit_are_refused(
     weights: dict[str, torch.Tensor], told: str, tmp_path: Path

@@ -91,6 +91,9 @@ def test_scoring_prints_what_was_found_and_keeps_it_with_the_runs(
     assert " ".join(scores.split()) == "N2C_1 epoch-0000 (world) 4.00 ± 0.00 4.00 ± 0.00 4"
     assert any("difference: naturalness +2.00 ± 0.00" in line for line in lines)
     assert any(line.startswith("naturalness of") for line in lines)
+    by_sentence = next(k for k, line in enumerate(lines) if line.startswith("wins, ties, losses "))
+    rows = [" ".join(line.split()) for line in lines[by_sentence + 1 : -1]]
+    assert rows == [f"{sentence} 2, 0, 0: 100 % (34 to 100 %)" for sentence in key.sentences]
     assert lines[-1] == "Kept with run N2C_1, N2C_2."
 
     (kept,) = open_run(workspace, "N2C_2").record.listening.values()
@@ -131,6 +134,26 @@ def test_list_show_and_report_tell_of_it(
     assert "4.00 ± 0.00" in told
     assert "N2C_2 epoch-0000 (world)" in told
     assert "vocoder world" in told
+    assert told.count("2, 0, 0: 100 % (34 to 100 %)") == 2  # one a sentence, of run N2C_1
+    assert told.count("0, 0, 2: 0 % (0 to 66 %)") == 2
+    assert all(told.count(sentence) == 2 for sentence in key.sentences)
+
+
+def test_a_test_scored_before_sentences_were_kept_is_shown(
+    command: Command, workspace: Path, tmp_path: Path, key: Key
+) -> None:
+    command("listen", "--score", str(export(tmp_path, key, "anna", first_is_best)))
+    record = workspace / "runs" / "N2C_1" / "run.json"
+    told = json.loads(record.read_text(encoding="utf-8"))
+    for result in told["listening"].values():
+        del result["by_sentence"]
+    record.write_text(json.dumps(told), encoding="utf-8")
+    out = tmp_path / "report.html"
+
+    result = command("report", "N2C_1", "--html", str(out), "--utterances", "0")
+
+    assert result.exit_code == 0, result.stderr
+    assert "By sentence" not in out.read_text(encoding="utf-8")
 
 
 def test_preferences_alone_stand_in_the_list(

@@ -146,6 +146,10 @@ def test_a_preference_turned_round_is_that_of_the_other(tmp_path: Path, key: Key
     assert theirs["share"] == pytest.approx(0.25)
     assert theirs["low"] == pytest.approx(1 - ours["high"])
     assert (ours["vocoder"], first["vocoder"]) == ("world", "world")
+    (odd,) = second["by_sentence"]["s3"]["preferences"]
+    assert (odd["wins"], odd["losses"], odd["run"]) == (1, 0, "N2C_1")
+    assert first["by_sentence"]["s3"]["means"]["run"]["naturalness"]["mean"] == 2.0
+    assert second["by_sentence"].keys() == taste.keys()
     between = score(gather(tmp_path, [export(tmp_path, key, "anna", mixed)])).figures.between[0]
     assert turned(turned(between.preference)) == between.preference
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from corpuskit.errors import BadAudio, BadSetting
+from called import Command
+from corpuskit.errors import BadAudio, BadSetting, Refused
 from synthetic import FULL_SCALE, Voice, sentence, speak
 from trainer.cli import app
 from trainer.convert import Converter
@@ -92,6 +93,65 @@ def test_what_would_overwrite_or_has_nothing_to_convert_is_refused(tmp_path: Pat
         outcomes([tmp_path / "a.wav", tmp_path / "b.wav"], tmp_path / "file")
     with pytest.raises(BadSetting, match=r"holds no \.wav"):
         outcomes([tmp_path / "empty"], tmp_path / "out")
+
+
+def test_folders_are_taken_with_what_is_below_them(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "in" / "converted"
+    names = ("b.wav", "tue day/a.wav", "tue day/日本.ogg", "x.wav/take.1.mp3")
+    for name in (*names, ".trash/c.wav", "converted/b.wav", "tue day/notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+    wanted = outcomes([folder], out)
+
+    assert list(wanted) == [folder / name for name in names]
+    places = ("b.wav", "tue day/a.wav", "tue day/日本.wav", "x.wav/take.1.wav")
+    assert list(wanted.values()) == [out / name for name in places]
+
+
+def test_a_recording_is_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    one, other = folder / "a.wav", folder / "sub" / "b.wav"
+    for each in (one, other):
+        each.touch()
+    (tmp_path / "link.wav").symlink_to(one)
+    (tmp_path / "away").symlink_to(folder)
+
+    for recordings, out in (
+        ([one], one),
+        ([one], folder),
+        ([tmp_path / "link.wav"], one),
+        ([tmp_path / "link.wav"], tmp_path / "link.wav"),
+        ([one], tmp_path / "away" / "a.wav"),
+        ([folder], folder),
+        ([folder], tmp_path / "away"),
+        ([other, one], folder / "sub" / ".."),
+    ):
+        with pytest.raises(Refused, match=r"would overwrite the recording"):
+            outcomes(recordings, out)
+    assert outcomes([one], tmp_path / "link.wav") == {one: tmp_path / "link.wav"}  # `one` stays
+
+
+@pytest.mark.parametrize("name", ["out.flac", "out.MP3", "out.ogg"])
+def test_a_name_of_another_format_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadSetting, match=r"written as \.wav; name it .*out\.wav"):
+        outcomes([tmp_path / "a.wav"], tmp_path / name)
+    assert outcomes([tmp_path / "a.wav"], tmp_path / "out.WAV") == {
+        tmp_path / "a.wav": tmp_path / "out.WAV"
+    }
+
+
+def test_the_command_leaves_its_recording_alone(
+    command: Command, workspace: Path, recordings: Path
+) -> None:
+    before = (recordings / "0.wav").read_bytes()
+
+    result = command("convert", "N2C_1", str(recordings), str(recordings))
+
+    assert result.exit_code == 2
+    assert "would overwrite the recording" in result.stderr
+    assert (recordings / "0.wav").read_bytes() == before
 
 
 def test_conversions_are_written_as_they_come(

@@ -132,6 +132,19 @@ def test_a_seed_repeats_a_draw_in_any_batch_and_another_differs() -> None:
     assert torch.equal(generated(None, [4]), generated(Draw(temperature=0.0, seed=9), [4]))
 
 
+def test_pieces_of_a_recording_draw_for_themselves() -> None:
+    alone = generated(Draw(temperature=1.0, seed=3), [4])
+
+    first, second, again = (
+        generated(Draw(temperature=1.0, seed=3, pieces=pieces), [4] * len(pieces))
+        for pieces in ((1, 0), (0, 1), (7, 5, 1))
+    )
+
+    torch.testing.assert_close(first, alone, atol=1e-5, rtol=1e-5)  # as if it were the whole
+    assert second.shape != alone.shape or not torch.allclose(second, alone, atol=1e-3)
+    torch.testing.assert_close(again, second, atol=1e-5, rtol=1e-5)  # whatever is beside it
+
+
 # -------------------------------------------------------------------- unequal lengths
 
 

@@ -11,6 +11,7 @@ the run was trained on is converted phrase by phrase (see `pieces`).
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -335,9 +336,12 @@ class Converter:
                 return np.zeros(round((piece.frames - 1) * hop / manner.speed), np.float32)
             return self.vocoder(speech)
 
+        count = itertools.count()  # of the pieces that have a voice
         for batch in batches(ready.heard.pieces, BATCH, BATCHED):
             found = list(over(measured, batch))
-            made = iter(self.made([each for each in found if each], *between, draw, manner))
+            voiced = [each for each in found if each]
+            own = _of_pieces(draw, [next(count) for _ in voiced])
+            made = iter(self.made(voiced, *between, own, manner))
             speech = [next(made).speech if each else None for each in found]
             yield from zip(batch, speech, over(audible, batch, speech), strict=True)
 
@@ -552,6 +556,11 @@ def _levelled(samples: Float32, rate: int, wanted: float | None) -> tuple[Float3
     if short > SHORT_OF:
         notes = (f"is converted to {wanted - short:.1f} dBFS: at {wanted:g} it would clip",)
     return samples * np.float32(possible), notes
+
+
+def _of_pieces(draw: Draw | None, numbers: Sequence[int]) -> Draw | None:
+    """Let each piece of a recording draw for itself."""
+    return None if draw is None else replace(draw, pieces=tuple(numbers))
 
 
 def _load_libraries(settings: DatasetConfig) -> None:

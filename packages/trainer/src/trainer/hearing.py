@@ -1,8 +1,9 @@
 """What is heard of a recording that is to be converted: its level, its pauses, its frames.
 
 A recording is treated exactly as the dataset's were: trimmed by the version's silence settings and
-measured by corpuskit's code. Before that it is brought to the level its voice had in training,
-where it is not near it, and one too long for the model is cut into pieces.
+measured by corpuskit's code. Before that a constant that would hide its pauses is taken out, it is
+brought to the level its voice had in training, where it is not near it, and one too long for the
+model is cut into pieces.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from corpuskit import silence
 from corpuskit.audio import Sound, resample
@@ -26,10 +30,13 @@ __all__ = ["Heard", "Measured", "hear", "phrases_of", "piece", "usable_features"
 Span = tuple[int, int]
 Measured = tuple[Features, tuple[Span, ...]]  # kept frames, and the silent spans among them
 Range = tuple[float, float]  # Hz
+Samples = npt.NDArray[np.float64]  # (n,), full scale is 1.0
 
 MARGIN = 16  # frames measured before a piece and after it: F0 and spectra see what is around them
 MOST_GAIN = 40.0  # dB a recording is turned up at most: what is fainter is noise
 LONG_ENOUGH = 2.0  # seconds; in this time speech pauses somewhere
+OFFSET = -60.0  # dBFS; a constant below is no louder than a quiet room, and datasets hold such
+CLIPPED = 0.01  # of all samples, each between two that are as far out: below, it is not heard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +44,17 @@ class Heard:
     """A recording at the level it is converted at, and what is kept of it."""
 
     level: float | None  # dBFS, RMS over speech, as it was recorded
-    gain: float  # what its samples are multiplied by
+    offset: float  # constant that is taken from its samples
+    gain: float  # what they are then multiplied by
     kept: Segmentation
     pieces: tuple[Piece, ...]  # none: it is converted as a whole
     notes: tuple[str, ...]  # what is remarkable about it
+
+    def levelled(self, samples: Samples) -> Samples:
+        """Return samples of the recording as they are converted."""
+        if self.offset:
+            samples = samples - self.offset
+        return samples if self.gain == 1.0 else samples * self.gain
 
 
 def hear(
@@ -59,8 +73,10 @@ def hear(
         Nothing to convert is left; the reasons are those a build sets recordings aside with.
     """
     if not sound.samples.any():
-        raise BadAudio("is silent from end to end (every sample is zero)")
-    curve = silence.level_curve(sound)
+        mixed = f" once its {sound.channels} channels are mixed" if sound.channels > 1 else ""
+        raise BadAudio(f"is silent from end to end (every sample is zero{mixed})")
+    offset = _offset(sound, settings)
+    curve = silence.level_curve(replace(sound, samples=sound.samples - offset) if offset else sound)
     level = level_of_curve(curve)
     gain = _gain(level, usual)
     if gain != 1.0:
@@ -83,11 +99,29 @@ def hear(
         pieces = pieces_of(curve, kept, settings, longest)
     return Heard(
         level=level,
+        offset=offset,
         gain=gain,
         kept=kept,
         pieces=pieces,
-        notes=tuple(_notes(sound, kept, settings)),
+        notes=tuple(_notes(sound, kept, settings, offset)),
     )
+
+
+def _offset(sound: Sound, settings: DatasetConfig) -> float:
+    """Return the constant a converter added, where it alone is louder than silence; else 0.
+
+    No pause could be found with it, nor the recording's level.
+    """
+    mean = float(sound.samples.mean())
+    silent = max(settings.silence.head_thresh, settings.silence.thresh, OFFSET)
+    return mean if abs(mean) > 10 ** (silent / 20) else 0.0
+
+
+def _is_clipped(samples: Samples) -> bool:
+    """Tell whether the loudest parts of a recording are flat."""
+    out = (samples == samples.max()) | (samples == samples.min())
+    flat = np.count_nonzero(out[:-2] & out[1:-1] & out[2:])
+    return bool(flat > CLIPPED * len(samples))
 
 
 def _gain(level: float | None, usual: Level | None) -> float:
@@ -98,9 +132,13 @@ def _gain(level: float | None, usual: Level | None) -> float:
     return 1.0 if wanted > MOST_GAIN else float(10 ** (wanted / 20))
 
 
-def _notes(sound: Sound, kept: Segmentation, settings: DatasetConfig) -> list[str]:
+def _notes(sound: Sound, kept: Segmentation, settings: DatasetConfig, offset: float) -> list[str]:
     """Say what a conversion will suffer from."""
     notes = []
+    if _is_clipped(sound.samples):  # which by itself makes for an offset: speech is lopsided
+        notes.append("is clipped: what its loudest parts were is lost; record it at a lower level")
+    elif offset:
+        notes.append("has a constant offset (DC), which is taken out; check the recorder")
     if sound.rate / 2 < min(settings.features.fmax, settings.audio.rate / 2):
         notes.append(
             f"has nothing above {sound.rate / 2:,.0f} Hz, being sampled at {sound.rate:,} Hz; "
@@ -144,7 +182,7 @@ def whole(
     BadAudio
         It is too short, or has no voice.
     """
-    measured = _measured(sound, heard.gain, heard.kept, settings, f0_range)
+    measured = _measured(sound, heard, heard.kept, settings, f0_range)
     kept, _ = measured
     if len(kept) < settings.align.reduction:
         seconds = settings.align.reduction * settings.features.hop_length / settings.audio.rate
@@ -177,7 +215,7 @@ def piece(
         breaks=(),
     )
     cut = sound.cut(begin, end)
-    frames, silences = _measured(cut, heard.gain, kept, settings, f0_range, part.frames)
+    frames, silences = _measured(cut, heard, kept, settings, f0_range, part.frames)
     if len(frames) < settings.align.reduction or not _voiced(frames, settings):
         return None
     return frames, silences
@@ -185,7 +223,7 @@ def piece(
 
 def _measured(
     sound: Sound,
-    gain: float,
+    heard: Heard,
     kept: Segmentation,
     settings: DatasetConfig,
     f0_range: Range | None,
@@ -193,7 +231,7 @@ def _measured(
 ) -> Measured:
     """Measure sound and cut out the frames that are kept, `most` at most."""
     rate, hop = settings.audio.rate, settings.features.hop_length
-    samples = sound.samples if gain == 1.0 else sound.samples * gain
+    samples = heard.levelled(sound.samples)
     every = extract(
         resample(samples, sound.rate, rate), rate, for_voice(settings.features, f0_range)
     )

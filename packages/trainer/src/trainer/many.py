@@ -11,6 +11,7 @@ are rounded otherwise in another batch). Long recordings are converted one by on
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpuskit.audio import EXTENSIONS, write_wav
-from corpuskit.errors import BadSetting, CorpuskitError
+from corpuskit.errors import BadSetting, CorpuskitError, Refused
 from trainer.convert import Converted, Converter, Measured, Ready
 from trainer.manner import Manner
 
@@ -33,28 +34,52 @@ Outcome = Converted | CorpuskitError
 Written = tuple[Path, Outcome]
 CHUNK = 64  # recordings held at a time
 LONGEST_BATCH = 12_000  # frames, with padding: two minutes; more only costs memory
+# What is taken from a folder: a file that turns out to be unreadable is named, not passed over.
+FORMATS = (*EXTENSIONS, ".aif", ".aiff", ".m4a", ".mp3", ".ogg", ".opus")
 
 
 def outcomes(recordings: Sequence[Path], out: Path) -> dict[Path, Path]:
     """Return where each recording's conversion goes: recording -> file.
 
-    Folders stand for the recordings in them. One file goes to `out` itself unless that is a
-    folder; several go into the folder `out`, with their own names.
+    Folders stand for the recordings in them and below, which keep their places: what is in
+    `in/tuesday/` goes to `out/tuesday/`. One file goes to `out` itself unless that is a folder;
+    several go into the folder `out`, with their own names.
 
     Raises
     ------
     BadSetting
-        A folder without recordings, two that would be one file, or `out` is a file.
+        A folder without recordings, two that would be one file, or `out` is no place for what is
+        asked.
+    Refused
+        A conversion would overwrite one of the recordings.
     """
     if len(recordings) == 1 and not recordings[0].is_dir() and not out.is_dir():
-        return {recordings[0]: out}
+        wanted = {recordings[0]: _as_wav(out)}
+    else:
+        wanted = _into_folder(recordings, out)
+    _keep_apart(wanted)
+    return wanted
+
+
+def _as_wav(out: Path) -> Path:
+    """Refuse a name that says another format than conversions have."""
+    if out.suffix.lower() in FORMATS and out.suffix.lower() != ".wav":
+        raise BadSetting(
+            f"{out} would be no {out.suffix}: conversions are written as .wav",
+            f"name it {out.with_suffix('.wav')}",
+        )
+    return out
+
+
+def _into_folder(recordings: Sequence[Path], out: Path) -> dict[Path, Path]:
     if out.exists() and not out.is_dir():
         raise BadSetting(f"{out} is a file, but there are several recordings", "name a folder")
     wanted: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     for recording in recordings:
-        for path in _inside(recording) if recording.is_dir() else [recording]:
-            place = out / f"{path.stem}.wav"
+        folder = recording if recording.is_dir() else recording.parent
+        for path in _inside(recording, out) if recording.is_dir() else [recording]:
+            place = out / path.relative_to(folder).with_suffix(".wav")
             other = taken.setdefault(place, path)
             if other != path:
                 raise BadSetting(f"{other} and {path} would both be {place}", "convert them apart")
@@ -62,13 +87,49 @@ def outcomes(recordings: Sequence[Path], out: Path) -> dict[Path, Path]:
     return wanted
 
 
-def _inside(folder: Path) -> list[Path]:
-    """Return the recordings of a folder, in order."""
-    names = sorted(each for each in folder.iterdir() if each.suffix.lower() in EXTENSIONS)
-    found = [each for each in names if not each.name.startswith(".")]
+def _inside(folder: Path, out: Path) -> list[Path]:
+    """Return the recordings of a folder and the folders below it, in order.
+
+    What is hidden is left alone, and so is `out`: it holds conversions, where there are any.
+    """
+    found = list[Path]()
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        folders[:] = [
+            each for each in folders if not each.startswith(".") and not _is_same(here / each, out)
+        ]
+        found += [here / each for each in names if not each.startswith(".")]
+    found = sorted(each for each in found if each.suffix.lower() in FORMATS)
     if not found:
-        raise BadSetting(f"{folder} holds no {' or '.join(EXTENSIONS)}", "name the recordings")
+        known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        raise BadSetting(f"{folder} holds no {known}", "name the recordings")
     return found
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def _keep_apart(wanted: Mapping[Path, Path]) -> None:
+    """Refuse to write a conversion where one of the recordings is, by whatever name."""
+    own = {found: path for path in wanted for found in (_file(path), _file(path, at_link=True))}
+    own.pop(None, None)
+    for path, place in wanted.items():
+        lost = own.get(_file(place, at_link=True))  # a link is replaced, what it leads to is not
+        if lost is not None:
+            raise Refused(
+                f"the conversion of {path} would overwrite the recording {lost}",
+                "name another file or folder to write to",
+            )
+
+
+def _file(path: Path, *, at_link: bool = False) -> tuple[int, int] | None:
+    """Return what tells a file from every other; None where there is none."""
+    try:
+        found = path.lstat() if at_link else path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def written(made: Iterable[tuple[Path, Outcome]], wanted: Mapping[Path, Path]) -> Iterator[Written]:

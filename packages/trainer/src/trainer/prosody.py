@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -40,6 +41,9 @@ class Draw:
 
     temperature: float = 0.0  # 0: the likeliest component's mean; 1: as learnt
     seed: int = 0
+    # Which piece of one recording each utterance of a batch is: phrases then draw for themselves,
+    # and the recording's own vector stays the same. None: as if each began a recording.
+    pieces: tuple[int, ...] | None = None
 
 
 class Mixture(NamedTuple):
@@ -58,7 +62,7 @@ class Mixture(NamedTuple):
         return -torch.logsumexp(weight + log_normal.sum(-1), dim=-1)
 
     def drawn(self, temperature: float, uniform: Tensor, normal: Tensor) -> Tensor:
-        """Draw (..., D) with `uniform` (M,) in (0, 1) and `normal` (D,) noise.
+        """Draw (..., D) with `uniform` (..., M) in (0, 1) and `normal` (..., D) noise.
 
         `temperature` scales the deviation and flattens or sharpens the weights; 0 takes the
         likeliest component's mean.
@@ -259,11 +263,11 @@ class _Predictor(nn.Module):
         """Draw vectors (B, K, D), each knowing the utterance's and those before it."""
         pooled, whole = self._pooled(encoded, source, place)
         noise = _Noise(draw, pooled.device)
-        given = noise.draw(self.whole(whole))[:, None].to(pooled.dtype)
+        given = noise.whole(self.whole(whole))[:, None].to(pooled.dtype)
         last, state, found = torch.zeros_like(given), None, []
         for phrase in torch.split(pooled, 1, dim=1):
             hidden, state = self.gru(torch.cat((phrase, last, given), dim=-1), state)
-            vector = noise.draw(self.phrase(hidden))
+            vector = noise.phrase(self.phrase(hidden))
             found.append(vector)
             last = vector.to(pooled.dtype)
         return torch.cat(found, dim=1)
@@ -284,20 +288,41 @@ class _Predictor(nn.Module):
 class _Noise:
     """Draws from mixtures with the same noise for every utterance of a batch.
 
-    So that none depends on its neighbours, and more phrases do not change the first ones.
+    So that none depends on its neighbours, and more phrases do not change the first ones. Pieces
+    of one recording share the noise of the whole, and each has its own for its phrases.
     """
 
     def __init__(self, draw: Draw, device: torch.device) -> None:
         self._temperature = draw.temperature
-        self._generator = torch.Generator().manual_seed(draw.seed)
+        self._common = torch.Generator().manual_seed(draw.seed)
+        self._own = [
+            torch.Generator().manual_seed(_mixed(draw.seed, piece)) if piece else self._common
+            for piece in (draw.pieces or (0,))
+        ]
         self._device = device
 
-    def draw(self, mixture: Mixture) -> Tensor:
-        """Draw (..., D)."""
+    def whole(self, mixture: Mixture) -> Tensor:
+        """Draw (B, D), the utterances' vectors."""
+        return self._drawn(mixture, [self._common])
+
+    def phrase(self, mixture: Mixture) -> Tensor:
+        """Draw (B, 1, D), those of one phrase of each."""
+        return self._drawn(mixture, self._own)
+
+    def _drawn(self, mixture: Mixture, sources: list[torch.Generator]) -> Tensor:
         *_, components, size = mixture.mean.shape
-        uniform = torch.rand(components, generator=self._generator).clamp(1e-30, 1 - 1e-7)
-        normal = torch.randn(size, generator=self._generator)
-        return mixture.drawn(self._temperature, uniform.to(self._device), normal.to(self._device))
+        noise = []
+        for each in sources:
+            uniform = torch.rand(components, generator=each).clamp(1e-30, 1 - 1e-7)
+            noise.append((uniform, torch.randn(size, generator=each)))
+        shape = (len(noise), *[1] * (mixture.log_weight.dim() - 2), -1)
+        uniforms, normals = (torch.stack(each).view(shape) for each in zip(*noise, strict=True))
+        return mixture.drawn(self._temperature, uniforms.to(self._device), normals.to(self._device))
+
+
+def _mixed(seed: int, piece: int) -> int:
+    """Return a seed for a piece that has nothing to do with its neighbours'."""
+    return int(np.random.SeedSequence((seed, piece)).generate_state(1, np.uint64)[0])
 
 
 @dataclass(frozen=True, kw_only=True)

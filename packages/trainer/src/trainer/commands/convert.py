@@ -30,14 +30,15 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="IN.wav...",
-            help="Recordings to convert, of any rate and format, or folders of .wav and .flac",
+            help="Recordings to convert, of any rate and format, or folders: all below them",
         ),
     ],
     out: Annotated[
         Path,
         typer.Argument(
             metavar="OUT.wav",
-            help="Where the conversion is written; for several, a folder, named as they are",
+            help="Where the conversion is written; for several, a folder, named as they are; "
+            "never over a recording",
         ),
     ],
     target: Annotated[
@@ -58,10 +59,11 @@ def convert(
         float,
         typer.Option(
             min=0.0,
+            max=2.0,
             help="How freely phrases' prosody is drawn (wgmm); 0: the likeliest, 1: as learnt",
         ),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of that draw")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of that draw")] = 0,
     pitch_shift: Annotated[
         float,
         typer.Option(

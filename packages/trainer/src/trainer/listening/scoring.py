@@ -223,25 +223,34 @@ def _result(scored: Scored, number: int) -> dict[str, Any]:
         "checkpoint": subject.checkpoint,
         "digest": subject.digest,
         "vocoder": subject.vocoder,
+        **_told(key, scored.figures, number),
+        "by_sentence": {
+            name: _told(key, figures, number) for name, figures in scored.by_sentence.items()
+        },
+    }
+
+
+def _told(key: Key, figures: Figures, number: int) -> dict[str, Any]:
+    """Return what some sentences show of a run, as plain values."""
+    return {
         "means": {
             label: {
-                question: dataclasses.asdict(mean)
-                for question, mean in scored.figures.means[name].items()
+                question: dataclasses.asdict(mean) for question, mean in figures.means[name].items()
             }
             for label, name in (("run", str(number)), (REFERENCE, REFERENCE), (ANCHOR, ANCHOR))
-            if name in scored.figures.means
+            if name in figures.means
         },
         "preferences": [
             {**dataclasses.asdict(key.subjects[other]), **dataclasses.asdict(found)}
-            for other, found in _preferences_of(scored, number)
+            for other, found in _preferences_of(figures, number)
         ],
     }
 
 
-def _preferences_of(scored: Scored, number: int) -> list[tuple[int, Preference]]:
+def _preferences_of(figures: Figures, number: int) -> list[tuple[int, Preference]]:
     """Return a run's preferences against each other run, wins being its own."""
     found = []
-    for each in scored.figures.between:
+    for each in figures.between:
         told = each.preference
         if not told.wins + told.losses + told.ties:
             continue

@@ -9,8 +9,10 @@ from corpuskit.report.markup import Html, joined
 from corpuskit.report.parts import heading, table
 from trainer.listening.design import QUESTIONS
 from trainer.wording.listening import (
+    COUNTS,
     MEANS,
     PREFERENCE_HEADER,
+    counts_cell,
     in_order,
     mean_cell,
     preference_cells,
@@ -31,6 +33,8 @@ def _test(name: str, result: Mapping[str, Any]) -> Html:
         parts.append(_means(result["means"]))
     if result["preferences"]:
         parts.append(_preferences(result["preferences"]))
+    if result.get("by_sentence"):  # tests that were scored before they were kept have none
+        parts.append(_by_sentence(result))
     return joined(*parts)
 
 
@@ -47,10 +51,24 @@ def _means(means: Mapping[str, Mapping[str, Any]]) -> Html:
     return table(["", *QUESTIONS, "answers"], rows, caption=caption)
 
 
+def _name(subject: Mapping[str, Any]) -> str:
+    return f"{subject['run']} {subject['checkpoint']} ({subject['vocoder']})"
+
+
 def _preferences(found: Sequence[Mapping[str, Any]]) -> Html:
-    rows = [
-        [f"{each['run']} {each['checkpoint']} ({each['vocoder']})", *preference_cells(each)]
-        for each in found
-    ]
+    rows = [[_name(each), *preference_cells(each)] for each in found]
     caption = "Preferred to another run: the share of what was decided, Wilson's 95 % interval"
     return table(["to run", *PREFERENCE_HEADER], rows, caption=caption)
+
+
+def _by_sentence(result: Mapping[str, Any]) -> Html:
+    """Show how each sentence was heard: a run may be liked on all but one."""
+    others = [_name(each) for each in result["preferences"]]
+    rows = []
+    for sentence, found in result["by_sentence"].items():
+        means = [mean_cell(found["means"]["run"][name]) for name in QUESTIONS if found["means"]]
+        told = {_name(each): counts_cell(each) for each in found["preferences"]}
+        rows.append([sentence, *means, *(told.get(name, "-") for name in others)])
+    header = [*(QUESTIONS if result["means"] else ()), *(f"{COUNTS} to {name}" for name in others)]
+    caption = "By sentence; ± and brackets are 95 % intervals, as above"
+    return table(["sentence", *header], rows, caption=caption)

@@ -203,7 +203,18 @@ def _generator_part(loaded: Any, path: Path) -> dict[str, Tensor]:
             f"vocoder {path} holds no generator (it holds {_few([held])})",
             "name the generator's file, g_... or generator_...",
         )
+    odd = {name for name, value in found.items() if not _is_plain(value)}
+    if odd:
+        raise BadVocoder(
+            f"vocoder {path} holds {_few(odd)} in a form that is no generator's "
+            "(sparse, quantised or complex)",
+            "store plain tensors",
+        )
     return public_names(found)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_complex())
 
 
 def public_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -249,9 +260,14 @@ def _scaled(rows: Tensor, norms: Tensor, part: str) -> Tensor:
 
 def _check_fit(config: GeneratorConfig, weights: Mapping[str, Tensor], path: Path) -> None:
     """Make sure that weights are those of the generator config.json describes."""
-    with torch.device("meta"):
-        expected = {name: value.shape for name, value in Generator(config).state_dict().items()}
     remedy = "use the config.json these weights were published with"
+    try:
+        with torch.device("meta"):
+            expected = {name: value.shape for name, value in Generator(config).state_dict().items()}
+    except RuntimeError:  # sizes that overflow
+        raise BadVocoder(
+            f"vocoder {path}: config.json describes a generator too large for any machine", remedy
+        ) from None
     missing = expected.keys() - weights.keys()
     if missing:
         raise BadVocoder(f"vocoder {path} lacks {_few(missing)}", remedy)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from trainer.listening.scoring import Figures, Scored
 
 __all__ = [
+    "COUNTS",
     "as_mapping",
+    "counts_cell",
     "heard",
     "heavy",
     "in_order",
@@ -198,12 +200,21 @@ def _by_sentence(scored: Scored) -> Iterator[str]:
         yield ""
         pairs = [_pair(scored.key, each.first, each.second) for each in scored.figures.between]
         rows = [[name, *_counts(found)] for name, found in scored.by_sentence.items()]
-        yield from table(["wins, ties, losses", *pairs], rows)
+        yield from table([COUNTS, *pairs], rows)
+
+
+COUNTS = "wins, ties, losses"
 
 
 def _counts(found: Figures) -> list[str]:
-    each = [between.preference for between in found.between]
-    return [f"{one.wins}, {one.ties}, {one.losses}" for one in each]
+    return [counts_cell(dataclasses.asdict(each.preference)) for each in found.between]
+
+
+def counts_cell(found: Mapping[str, Any]) -> str:
+    """Say wins, ties and losses, and the share with its interval where anything was decided."""
+    wins, ties, losses, share, interval, *_ = preference_cells(found)
+    decided = "" if found["share"] is None else f": {share} ({interval})"
+    return f"{wins}, {ties}, {losses}{decided}"
 
 
 def as_mapping(scored: Scored) -> dict[str, Any]:
