@@ -43,7 +43,7 @@ from corpuskit.versions import open_version
 from trainer.convert import Converter, usable_features
 from trainer.metrics import RATE, Distances, Voice, analyse, compare
 from trainer.vocoders.choice import choose
-from trainer.vocoders.speech import Speech
+from trainer.vocoders.speech import Speech, aloud
 
 Samples = npt.NDArray[np.floating[Any]]
 COLUMNS = ("mcd", "log_f0_rmse", "log_f0_correlation", "voicing_error", "duration_error")
@@ -113,7 +113,7 @@ def _rows(
 
         def copied(sentence: Sentence, vocoder: Any = vocoder) -> tuple[Samples, int]:
             kept, _ = usable_features(decode(sentence.target), settings)
-            return vocoder(Speech(mel=kept.mel, f0=kept.f0)), settings.audio.rate
+            return aloud(vocoder, Speech(mel=kept.mel, f0=kept.f0)), settings.audio.rate
 
         yield f"target through {name}", copied
     began = time.perf_counter()

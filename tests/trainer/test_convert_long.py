@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tracemalloc
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from trainer.convert import Converter
 from trainer.manner import Manner
 from trainer.many import convert_all
 from trainer.pieces import FADE, Piece, batches, joined, pieces_of
+from trainer.vocoders.choice import choose
+from trainer.vocoders.speech import Float32, Speech, Vocoder
 from untrained import dataset_settings
 
 RATE = 22050
@@ -156,6 +159,55 @@ def test_faded_into_each_other_a_steady_sound_stays_steady() -> None:
     found = joined([(ones, 0.0), (ones, -FADE), (ones, -FADE)], RATE)
 
     np.testing.assert_allclose(found[300:-300], 1.0, atol=1e-6)
+
+
+@dataclasses.dataclass
+class Louder:
+    """Says every mel so many times as loud as it is."""
+
+    vocoder: Vocoder
+    times: float
+    name: str = "louder"
+    hears_f0: bool = True
+
+    def __call__(self, speech: Speech) -> Float32:
+        mel = speech.mel + np.float32(np.log(self.times))
+        return self.vocoder(dataclasses.replace(speech, mel=mel))
+
+
+@pytest.mark.parametrize("levelled", [True, False])
+@pytest.mark.parametrize("name", ["world", "griffinlim"])
+def test_phrases_that_would_clip_keep_their_levels_beside_each_other(
+    steady: Converter, name: str, levelled: bool
+) -> None:
+    """The third phrase is 12 dB fainter; the others are far above full scale, each by its own."""
+    spoken = told(4)
+    edges = np.array(spoken.truth.phrases)
+    sound = sound_of(spoken)
+    sound.samples[slice(*edges[2])] *= 10 ** (-12 / 20)
+    assert steady.usual is not None
+    usual = steady.usual if levelled else dataclasses.replace(steady.usual, targets={})
+    vocoder = choose(name, steady.settings.features, RATE)
+
+    faint, loud = (
+        dataclasses.replace(steady, usual=usual, vocoder=Louder(vocoder, times)).convert(sound)
+        for times in (0.1, 10.0)
+    )
+
+    places = np.round((edges - edges[0, 0]) / 16000 * RATE).astype(int)
+    rise = [
+        loudness_of(loud.samples[first:stop]) - loudness_of(faint.samples[first:stop])
+        for first, stop in places
+    ]
+    assert np.ptp(rise) < 0.2  # dB
+    assert np.abs(loud.samples).max() <= 1.0
+    if not levelled:
+        assert np.abs(loud.samples).max() == pytest.approx(1.0)
+
+
+def loudness_of(samples: np.ndarray) -> float:
+    """RMS in dBFS."""
+    return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64))))
 
 
 @given(st.lists(st.integers(1, 900), max_size=30))

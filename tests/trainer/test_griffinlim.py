@@ -16,7 +16,7 @@ from corpuskit.features import extract, mel_filterbank
 from synthetic import FULL_SCALE, Voice, sentence, speak
 from trainer.metrics import analyse, compare
 from trainer.vocoders.griffinlim import GriffinLim, linear_magnitude
-from trainer.vocoders.speech import Speech
+from trainer.vocoders.speech import Speech, aloud
 
 RATE = 22050
 SETTINGS = FeatureConfig()
@@ -133,10 +133,17 @@ def test_another_seed_gives_another_waveform_of_the_same_mel() -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(gain=st.floats(1.0, 100.0))
-def test_nothing_clips(gain: float) -> None:
-    mel = mel_of(voice()) + np.float32(np.log(gain))
+def test_a_louder_mel_is_louder_to_any_level_and_turned_down_as_a_whole(gain: float) -> None:
+    mel, vocoder = mel_of(voice()), GriffinLim(SETTINGS, RATE, iterations=2)
+    louder = spoken(mel + np.float32(np.log(gain)))
 
-    assert np.abs(GriffinLim(SETTINGS, RATE, iterations=2)(spoken(mel))).max() <= 1.0
+    samples, heard = vocoder(louder), aloud(vocoder, louder)
+
+    peak = np.abs(samples).max()
+    quiet = vocoder(spoken(mel))
+    assert peak == pytest.approx(gain * np.abs(quiet).max(), rel=0.05)
+    np.testing.assert_allclose(heard, samples / max(peak, 1.0), rtol=1e-6)
+    assert np.abs(heard).max() <= 1.0
 
 
 @pytest.mark.parametrize(

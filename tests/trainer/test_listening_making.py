@@ -17,6 +17,7 @@ from trainer.listening.design import PREFERENCE, SCORE
 from trainer.listening.loudness import loudness
 from trainer.listening.making import Made, Request, make
 from trainer.runs import Run
+from trainer.vocoders.speech import aloud
 from training import started
 
 
@@ -74,7 +75,7 @@ def test_sounds_are_the_runs_own_at_one_level(
     (spoken,) = converter.made(
         [(version.features(pair.source), tuple(pair.source.silences))], "N", "C"
     )
-    samples = converter.vocoder(spoken.speech)
+    samples = aloud(converter.vocoder, spoken.speech)
 
     for samples_heard in test.sounds.values():
         assert loudness(samples_heard, test.rate) == pytest.approx(test.key.level, abs=0.1)

@@ -17,7 +17,7 @@ from corpuskit.features import extract
 from synthetic import FULL_SCALE, Voice, sentence, speak
 from trainer.metrics import analyse, compare
 from trainer.vocoders.griffinlim import GriffinLim
-from trainer.vocoders.speech import Speech
+from trainer.vocoders.speech import Speech, aloud
 from trainer.vocoders.world import World, _smoothed
 
 RATE = 22050
@@ -91,12 +91,12 @@ def test_too_few_frames_for_a_sample_give_none(frames: int) -> None:
 
 
 @given(frames=st.integers(2, 9), pitch=st.sampled_from([0.0, 40.0, 200.0, 1500.0]))
-def test_a_few_frames_are_finite_and_in_full_scale(frames: int, pitch: float) -> None:
+def test_a_few_frames_are_finite_and_can_be_heard_in_full_scale(frames: int, pitch: float) -> None:
     draw = np.random.default_rng(frames)
     mel = draw.normal(0, 4, (frames, 80)).astype(np.float32)
     f0 = np.where(draw.random(frames) < 0.5, pitch, 0).astype(np.float32)
 
-    samples = World(SETTINGS, RATE)(Speech(mel=mel, f0=f0))
+    samples = aloud(World(SETTINGS, RATE), Speech(mel=mel, f0=f0))
 
     assert samples.shape == ((frames - 1) * 256,)
     assert np.isfinite(samples).all()

@@ -36,7 +36,7 @@ from trainer.manner import Manner
 from trainer.pieces import Piece, batches, joined
 from trainer.usual import Usual, level_of_curve
 from trainer.vocoder_runs import vocoder_named
-from trainer.vocoders.speech import Speech, Vocoder
+from trainer.vocoders.speech import Speech, Vocoder, within_full_scale
 
 if TYPE_CHECKING:
     import torch
@@ -382,7 +382,8 @@ class Converter:
             wanted = manner.level
         elif self.usual is not None and between[1] in self.usual.targets:
             wanted = self.usual.targets[between[1]].median
-        samples, notes = _levelled(samples, self.settings.audio.rate, wanted)
+        whole = within_full_scale(samples)  # once, so that pieces keep their levels
+        samples, notes = _levelled(whole, self.settings.audio.rate, wanted)
         if manner.level == "match":  # nobody asked for a figure
             notes = ()
         return Converted(

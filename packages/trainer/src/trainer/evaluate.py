@@ -26,7 +26,7 @@ from trainer.metrics import DEFINITIONS, analyse, compare
 from trainer.originals import Original, original
 from trainer.scores import Evaluation, Utterance, as_mapping, as_result, summarise
 from trainer.vocoder_runs import run_of
-from trainer.vocoders.speech import Speech, Vocoder
+from trainer.vocoders.speech import Speech, Vocoder, aloud
 
 if TYPE_CHECKING:
     from corpuskit.config import DatasetConfig
@@ -230,12 +230,12 @@ def _measured(tasks: Sequence[_Task], jobs: int) -> Iterator[Utterance]:
 
 def _measure(task: _Task) -> Utterance:
     """Turn mels into sound and measure all columns; writes the converted utterance."""
-    converted = task.vocoder(task.converted)
+    converted = aloud(task.vocoder, task.converted)
     write_wav(task.sound, converted, task.rate)
     sounds: dict[str, tuple[npt.NDArray[Any], int]] = {
         "unconverted": task.source.read(),
         "converted": (converted, task.rate),
-        "copy_synthesis": (task.vocoder(task.target_frames), task.rate),
+        "copy_synthesis": (aloud(task.vocoder, task.target_frames), task.rate),
     }
     reference = analyse(*task.target.read())
     distances = {}

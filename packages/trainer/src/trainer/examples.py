@@ -15,6 +15,7 @@ from trainer.convert import Converter
 from trainer.heldout import drawn, held_out
 from trainer.originals import original
 from trainer.runs import Run
+from trainer.vocoders.speech import aloud
 
 __all__ = ["Contour", "Conversion", "Example", "Voice", "examples"]
 
@@ -160,7 +161,7 @@ def _conversion(
     source, target = pair.source, pair.target
     given = (version.features(source), tuple(source.silences))
     (made,) = converter.made([given], source.speaker, target.speaker)
-    samples = converter.vocoder(made.speech)
+    samples = aloud(converter.vocoder, made.speech)
     settings = version.settings
     rate, frame = settings.audio.rate, settings.features.hop_length / settings.audio.rate
     search = for_voice(settings.features, converter.f0_ranges.get(target.speaker))

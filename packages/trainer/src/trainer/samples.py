@@ -21,7 +21,7 @@ import numpy.typing as npt
 from corpuskit.audio import write_wav
 from corpuskit.features import extract
 from corpuskit.files import write_file
-from trainer.vocoders.speech import Speech
+from trainer.vocoders.speech import Speech, aloud
 
 if TYPE_CHECKING:
     from corpuskit.versions import Pair, Version
@@ -71,7 +71,7 @@ def convert(converter: Converter, version: Version, pairs: Sequence[Pair]) -> It
             name=f"{pair.sentence}.{source}-{target}",
             mel=made.mel,
             target=version.features(pair.target).mel,
-            samples=converter.vocoder(made.speech),
+            samples=aloud(converter.vocoder, made.speech),
             rate=version.settings.audio.rate,
         )
 
@@ -87,7 +87,7 @@ def copies(
     for pair in pairs:
         own = version.features(pair.target)
         mel = own.mel if mels is None else mels[pair.id]
-        said = vocoder(Speech(mel=mel, f0=own.f0[: len(mel)]))
+        said = aloud(vocoder, Speech(mel=mel, f0=own.f0[: len(mel)]))
         yield Sample(
             name=f"{pair.sentence}.{pair.target.speaker}",
             mel=extract(said.astype(np.float64), rate, features).mel,

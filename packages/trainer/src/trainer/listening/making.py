@@ -23,6 +23,7 @@ from trainer.listening.loudness import DEFINITION, levelled, loudness, low_passe
 from trainer.originals import original
 from trainer.runs import Run, open_run, utc_now
 from trainer.vocoder_runs import run_of
+from trainer.vocoders.speech import aloud
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
@@ -225,7 +226,7 @@ def _converted(version: Version, converter: Converter, pair: Pair) -> Float64:
     (made,) = converter.made([given], *between)
     if len(made.speech) < 2:
         raise BadRun(f"{converter.label} makes no speech of {pair.id}")
-    return np.asarray(converter.vocoder(made.speech), dtype=np.float64)
+    return np.asarray(aloud(converter.vocoder, made.speech), dtype=np.float64)
 
 
 def _test(

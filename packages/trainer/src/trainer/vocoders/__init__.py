@@ -1,5 +1,5 @@
 """From a log-mel back to samples: Griffin-Lim, WORLD and HiFi-GAN behind one small interface.
 
 vocoder = choose("world", settings.features, settings.audio.rate)
-samples = vocoder(Speech(mel=mel, f0=f0))
+samples = aloud(vocoder, Speech(mel=mel, f0=f0))
 """

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from corpuskit.config import FeatureConfig
 from corpuskit.features import mel_filterbank
-from trainer.vocoders.speech import Float32, Speech, within_full_scale
+from trainer.vocoders.speech import Float32, Speech
 
 __all__ = ["GriffinLim", "Transform", "linear_magnitude"]
 
@@ -54,11 +54,10 @@ class GriffinLim:
         self._seed = seed
 
     def __call__(self, speech: Speech) -> Float32:
-        """Turn T frames into ((T - 1) * hop,) samples, at most 1.0 loud; F0 is not looked at."""
+        """Turn T frames into ((T - 1) * hop,) samples as loud as the mel says; F0 is ignored."""
         if len(speech) < 2:
             return np.zeros(0, dtype=np.float32)
-        magnitude = linear_magnitude(speech.mel, self._rate, self._settings)
-        return within_full_scale(self._samples(magnitude))
+        return self._samples(linear_magnitude(speech.mel, self._rate, self._settings))
 
     def _samples(self, magnitude: Float32) -> Float32:
         """Find samples whose STFT has nearly this (T, bins) magnitude."""

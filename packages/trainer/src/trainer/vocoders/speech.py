@@ -1,4 +1,4 @@
-"""What a vocoder is given, and what every vocoder does with it."""
+"""What a vocoder is given, what it makes of it, and how that is kept from clipping."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Speech", "Vocoder", "within_full_scale"]
+__all__ = ["Speech", "Vocoder", "aloud", "within_full_scale"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -29,7 +29,10 @@ class Speech:
 
 
 class Vocoder(Protocol):
-    """What turns frames into sound."""
+    """What turns frames into sound as loud as they say, which may be above full scale.
+
+    Whoever has the whole recording turns that down by one factor: `aloud`, of one utterance.
+    """
 
     name: str  # stands beside every figure measured on its sound
     hears_f0: bool  # whether its pitch is the F0 it is given; else the mel's
@@ -39,7 +42,12 @@ class Vocoder(Protocol):
         ...
 
 
+def aloud(vocoder: Vocoder, speech: Speech) -> Float32:
+    """Let a vocoder say a whole utterance; one that would clip is turned down as a whole."""
+    return within_full_scale(vocoder(speech))
+
+
 def within_full_scale(samples: Float32) -> Float32:
-    """Turn down what would clip; everything else keeps its level."""
+    """Turn down what would clip, by one factor; everything else keeps its level."""
     peak = np.abs(samples).max(initial=0.0)
     return samples / peak if peak > 1.0 else samples

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from corpuskit.config import FeatureConfig
 from corpuskit.features import mel_filterbank, pyworld
 from trainer.vocoders.griffinlim import Transform, linear_magnitude
-from trainer.vocoders.speech import Float32, Speech, within_full_scale
+from trainer.vocoders.speech import Float32, Speech
 
 __all__ = ["World"]
 
@@ -49,11 +49,11 @@ class World:
         self._rate = rate
 
     def __call__(self, speech: Speech) -> Float32:
-        """Turn T frames into ((T - 1) * hop,) samples, at most 1.0 loud."""
+        """Turn T frames into ((T - 1) * hop,) samples as loud as the mel says."""
         if len(speech) < 2:
             return np.zeros(0, dtype=np.float32)
         spoken = self._synthesise(self._envelope(speech), speech.f0)
-        return within_full_scale(self._filtered(spoken, speech))
+        return self._filtered(spoken, speech)
 
     def _envelope(self, speech: Speech) -> Float64:
         """Read the power envelope (T, bins) off the mel, without the harmonics it shows."""
