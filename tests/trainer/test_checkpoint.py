@@ -287,3 +287,20 @@ def test_the_loss_scaler_goes_on_where_it_was() -> None:
     assert other.state_dict() == scaler.state_dict()
     assert isinstance(other.state_dict()["growth_interval"], int)
     assert checkpoint.scaler_state(torch.amp.GradScaler("cpu", enabled=False)) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "used"), [(None, 1.0), (0.93, 0.93), (1.1, 1.1), (0.2, 0.8), (7.0, 1.25)]
+)
+def test_the_pace_is_set_right_within_bounds(told: float | None, used: float) -> None:
+    assert State(epoch=3, pace=told).own_pace == used
+
+
+def test_a_checkpoint_of_before_there_was_a_pace_is_read(folder: Path) -> None:
+    place = checkpoint.save(folder, MIDDLE, WEIGHTS, TENSORS)
+    path = place.folder / "state.json"
+    mapping = json.loads(path.read_text())
+    del mapping["pace"]
+    path.write_text(json.dumps(mapping))
+
+    assert place.state().own_pace == 1.0

@@ -108,6 +108,17 @@ def test_the_models_own_durations_are_divided(timed: Converter, speed: float) ->
     assert fast.seconds * speed == pytest.approx(plain.seconds, rel=0.02)
 
 
+@pytest.mark.parametrize("speed", [1.0, 1.25])
+def test_a_model_that_speaks_too_fast_is_slowed_down(timed: Converter, speed: float) -> None:
+    """Its durations are divided by the pace the dev split told, beside the speed asked for."""
+    hasty, sound = dataclasses.replace(timed, pace=0.8), sound_of(told(1))
+
+    plain = timed.convert(sound)
+    slowed = hasty.convert(sound, manner=Manner(speed=speed))
+
+    assert slowed.seconds == pytest.approx(plain.seconds / 0.8 / speed, rel=0.02)
+
+
 @given(
     st.lists(st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=1, max_size=4),
     st.floats(0.25, 4.0),

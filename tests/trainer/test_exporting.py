@@ -65,6 +65,7 @@ def lively(run: Run) -> None:
     import hashlib
 
     told_of = json.loads(state.read_text())
+    told_of["pace"] = 0.9
     told_of["digests"]["weights.safetensors"] = hashlib.sha256(path.read_bytes()).hexdigest()
     state.write_text(json.dumps(told_of))
 

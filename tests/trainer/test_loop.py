@@ -17,6 +17,7 @@ from corpuskit.versions import open_version
 from thorough import thoroughly
 from trainer import checkpoint, runs
 from trainer.batches import Batch, epoch_order
+from trainer.convert import Converter
 from trainer.data import Normaliser, load
 from trainer.errors import Diverged
 from trainer.learner import Cut, Learner
@@ -161,9 +162,32 @@ def test_the_dev_loss_does_not_depend_on_batches(workspace: Path) -> None:
 
     scores = [score(model, data.packed, size, Stop()) for size in (1, 3, len(data.pairs))]
 
-    for other in scores[1:]:
-        assert scores[0] is not None
-        assert other == pytest.approx(scores[0], rel=1e-5)
+    first, *others = [each for each in scores if each is not None]
+    assert len(others) == 2
+    for other in others:
+        assert other.losses == pytest.approx(first.losses, rel=1e-5)
+        assert other.pace == pytest.approx(first.pace, rel=1e-9)
+
+
+def test_the_pace_is_the_length_that_is_said_over_the_true_one(workspace: Path) -> None:
+    run = trained(workspace, epochs=2)
+    version = open_version(workspace, "N2C")
+    dev = load(version, version.split("dev"), Normaliser(run.statistics, -5.0), run.speakers, CPU)
+    model = FS2VC(run.config.model, 2)
+    model.load_state_dict(checkpoint.load_weights(checkpoint.last(run.checkpoints)))
+    said = true = 0
+    with torch.no_grad():
+        for i in range(len(dev.pairs)):
+            batch = dev.packed.gather([i])
+            predicted = model.eval()(batch).log_duration[0, : batch.lengths[0]]
+            said += int(sum(max(0, round(math.exp(x) - 1)) for x in predicted.tolist()))
+            true += int(batch.target_lengths[0])
+
+    expected = (said + 100) / (true + 100)  # an utterance at the right pace is taken for granted
+    assert checkpoint.last(run.checkpoints).state().pace == pytest.approx(expected, abs=1e-9)
+    assert metrics(run.folder)[-1]["pace"] == pytest.approx(expected, abs=1e-6)
+    converter = Converter.of(run, checkpoint.last(run.checkpoints), "cpu")
+    assert converter.pace == min(max(expected, 0.8), 1.25)
 
 
 def test_the_best_checkpoint_has_the_lowest_dev_loss_and_stays(workspace: Path) -> None:
@@ -358,7 +382,8 @@ def test_dev_scores_are_of_the_weights_that_are_kept(workspace: Path) -> None:
 
     scored = score(model, dev.packed, 3, Stop())
 
-    assert scored == pytest.approx(metrics(run.folder)[-1]["dev"], rel=1e-6)
+    assert scored is not None
+    assert scored.losses == pytest.approx(metrics(run.folder)[-1]["dev"], rel=1e-6)
 
 
 def test_training_ends_when_the_dev_loss_stays_above_its_best(workspace: Path) -> None:

@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+SLOWEST, FASTEST = 0.8, 1.25  # pace that is set right; beyond, a model has not learnt durations
 OPTIMISER = "optimiser/"  # begins the names of the optimiser's tensors
 _NAME = re.compile(r"epoch-(\d{4,})(?:\+(\d{5,}))?")
 
@@ -63,9 +64,19 @@ class State:
     dev_loss: float | None = None  # of this very checkpoint; None in the middle of an epoch
     best_loss: float | None = None
     best_epoch: int | None = None
+    pace: float | None = None  # length of what it would say of the dev targets, over theirs
     scaler: dict[str, float] = field(default_factory=dict)  # of the loss scaler, fp16 only
     digests: dict[str, str] = field(default_factory=dict)  # SHA-256 by file name
     schema: int = SCHEMA
+
+    @property
+    def own_pace(self) -> float:
+        """By what the durations are divided so that lengths are right, 1 where nothing is known.
+
+        Durations are the means of logarithms, and so too short, the more the less sure they are:
+        on recordings that were not trained on, which is why the dev split tells.
+        """
+        return 1.0 if self.pace is None else min(max(self.pace, SLOWEST), FASTEST)
 
     @property
     def name(self) -> str:

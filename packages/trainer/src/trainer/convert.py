@@ -136,6 +136,7 @@ class Converter:
     label: str  # names the run in messages
     f0_ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # Hz, by speaker
     usual: Usual | None = None  # levels and lengths it was trained on, where they are known
+    pace: float = 1.0  # lengths the model says by itself, over those it should
 
     @classmethod
     def open(
@@ -187,6 +188,7 @@ class Converter:
             label=f"run {run.tag}",
             f0_ranges=run.f0_ranges,
             usual=of_run(run),
+            pace=checkpoint.state().own_pace,
         )
 
     def convert(
@@ -447,7 +449,7 @@ class Converter:
         silences = [spans for _, spans in recordings]
         with torch.inference_mode(), deterministic(self.device):
             inputs = self._inputs(frames, source, target, silences)
-            made = self.model.generate(inputs, draw, manner.speed)
+            made = self.model.generate(inputs, draw, manner.speed * self.pace)
         found = []
         for row, (kept, _) in enumerate(recordings):
             length = int(made.lengths[row]) * reduction

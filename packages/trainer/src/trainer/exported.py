@@ -131,7 +131,7 @@ class Exported:
                 np.asarray(f0)[: count * r],
                 voices,
                 lengths,
-                speed,
+                speed * self.description.get("pace", 1.0),
                 2 ** (pitch_shift / 12),
                 (temperature, seed),
             )

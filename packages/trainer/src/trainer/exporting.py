@@ -108,6 +108,7 @@ def _description(run: Run, checkpoint: Checkpoint, digests: dict[str, str]) -> d
         "speakers": list(run.speakers),
         "targets": {k: list(v) for k, v in targets_by_source(settings, run.speakers).items()},
         "f0_ranges": {name: list(span) for name, span in run.f0_ranges.items()},
+        "pace": checkpoint.state().own_pace,
         "usual": None if usual is None else to_mapping(usual),
         "recurrent_pitch": model.pitch_ar,
         "linear": model.linear,

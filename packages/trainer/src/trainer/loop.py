@@ -32,14 +32,26 @@ from trainer.distributed import ALONE, World
 from trainer.errors import Diverged
 from trainer.graphs import Recorder, cuda_recorder
 from trainer.learner import Cut, Learner
-from trainer.losses import Accumulator, reported_weights, shares, sums
+from trainer.losses import Accumulator, reported_weights, shares, spoken, sums
 from trainer.model import FS2VC
 from trainer.schedule import lr
 from trainer.signals import Stop
 
-__all__ = ["Ended", "EpochDone", "Event", "Note", "Progress", "Trainee", "rounds", "score", "train"]
+__all__ = [
+    "Ended",
+    "EpochDone",
+    "Event",
+    "Note",
+    "Progress",
+    "Scored",
+    "Trainee",
+    "rounds",
+    "score",
+    "train",
+]
 
 LOOK_EVERY = 50  # steps between two looks at what a CUDA device has computed
+KNOWN = 100.0  # reduced frames, about an utterance's, said at the right pace before any is counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +231,7 @@ class _Conversion:
         self._learner = learner
         self._running = running
         self._world = world
+        self._pace = 1.0
         self._order: Sequence[Sequence[int]] = ()
         self._batches: Iterator[tuple[list[Batch], Cut]] = iter(())
 
@@ -253,18 +266,24 @@ class _Conversion:
 
     def score(self, state: State, stop: Stop) -> dict[str, float] | None:
         learner, batch_size = self._learner, self._run.config.train.batch_size
-        dev = score(learner.used, self._splits.dev.packed, batch_size, stop, self._world)
+        found = score(learner.used, self._splits.dev.packed, batch_size, stop, self._world)
         self._running = _of_all(self._running, learner.device, self._world)
         learner.check_same(state.epoch + 1)
-        return dev
+        if found is None:
+            return None
+        self._pace = found.pace
+        return found.losses
 
     def row(self, state: State, dev: dict[str, float]) -> dict[str, Any]:
-        return _row(self._run, state, self._running, dev, self._splits, self._order)
+        row = _row(self._run, state, self._running, dev, self._splits, self._order)
+        return row | {"pace": round(self._pace, 6)}
 
     def forget(self) -> None:
         self._running = Accumulator(reported_weights(self._run.config.model))
 
     def save(self, state: State) -> None:
+        if not state.batch:
+            state = replace(state, pace=self._pace)
         _save(self._run, self._learner, state, self._running, self._world)
 
 
@@ -314,26 +333,41 @@ def _in_vain(state: State, patience: int) -> bool:
     return state.epoch - state.best_epoch >= patience
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a model is worth on a split."""
+
+    losses: dict[str, float]  # means over real frames
+    pace: float  # reduced frames it would say, over those of the targets
+
+
 def score(
     model: FS2VC, pairs: PackedSet, batch_size: int, stop: Stop, world: World = ALONE
-) -> dict[str, float] | None:
-    """Return the losses over all `pairs`, or None when a stop is asked for meanwhile.
+) -> Scored | None:
+    """Score a model on all `pairs`; None when a stop is asked for meanwhile.
 
     In fp32 whatever the training's precision, and independent of how pairs are batched and of
     which process of the `world` computes which batch, so that runs can be compared.
     """
     by_length = np.argsort(pairs.lengths, kind="stable").tolist()
-    running = Accumulator(reported_weights(model.config))
+    running, device = Accumulator(reported_weights(model.config)), pairs.durations.device
+    known = torch.full((1, 2), KNOWN, dtype=torch.float64, device=device) if world.leads else None
+    said = Accumulator({"pace": 1.0}, known)
     model.eval()
     with torch.no_grad():
         for start in range(batch_size * world.rank, len(by_length), batch_size * world.size):
             if stop.requested:
                 break
             batch = pairs.gather(by_length[start : start + batch_size])
-            running.add(sums(model(batch), batch))
+            outputs = model(batch)
+            running.add(sums(outputs, batch))
+            said.add({"pace": spoken(outputs)})
     if world.stops(stop):
         return None
-    return _of_all(running, pairs.durations.device, world).means()
+    return Scored(
+        losses=_of_all(running, device, world).means(),
+        pace=_of_all(said, device, world).means()["pace"],
+    )
 
 
 def _look(

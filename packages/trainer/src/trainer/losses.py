@@ -24,7 +24,7 @@ from torch import Tensor
 
 from trainer.batches import Batch
 from trainer.config import ModelConfig
-from trainer.model import Outputs
+from trainer.model import Outputs, whole_durations
 from trainer.packing import stack
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "batch_loss",
     "reported_weights",
     "shares",
+    "spoken",
     "sums",
     "total",
     "weights_of",
@@ -79,6 +80,12 @@ def sums(outputs: Outputs, batch: Batch) -> dict[str, Term]:
         terms["phrase"] = Term(phrases.sum(), (batch.phrases > 0).sum().to(phrases.dtype))
         terms["global"] = Term(utterances.sum(), torch.ones_like(utterances).sum())
     return terms
+
+
+def spoken(outputs: Outputs) -> Term:
+    """Return how many reduced frames the predicted durations make, and how many there are."""
+    durations = whole_durations(outputs.log_duration, outputs.source_mask)
+    return Term(durations.sum().float(), outputs.target_mask.sum().float())
 
 
 def weights_of(model: ModelConfig) -> dict[str, float]:
