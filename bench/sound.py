@@ -55,7 +55,6 @@ BEFORE = (0.0, 0.003, 0.006, 0.009)  # s of silence in front: a recogniser's whi
 INGREDIENTS = {
     "kernel": ("run", "model.kernel=0"),
     "curves": ("run", "model.kernel=0 model.linear=0.95"),  # a linear conversion for it
-    "network": ("run", "model.kernel=1"),  # of which durations and pitch are left
     "ema": ("run", "optim.ema=0"),
     "dropout": ("run", "model.dropout=0"),
     "steps": ("run", "train.batch_size=16"),  # a quarter of them
