@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from corpuskit.errors import BadSetting
+from neighbours import near
 from noise import SMALL, noise_set
 from trainer import kernel, linear
 from trainer.checkpoint import load
@@ -22,15 +23,6 @@ from training import go, outcome, resumed, started, trained
 
 Float32 = npt.NDArray[np.float32]
 BANDS = 4
-
-
-def near(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Frames with their neighbours, by a loop."""
-    rows = []
-    for t in range(len(frames)):
-        around = range(t - TAPS // 2, t + TAPS // 2 + 1)
-        rows.append([x for k in around for x in (frames[k] if 0 <= k < len(frames) else [0] * 4)])
-    return np.array(rows, dtype=np.float64)
 
 
 def some_pairs(seed: int, *lengths: int) -> list[tuple[Float32, Float32]]:

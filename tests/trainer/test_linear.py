@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from corpuskit.errors import BadSetting
 from corpuskit.settings import load_toml
+from neighbours import near
 from noise import SMALL, noise_set
 from trainer import fitted, linear
 from trainer.checkpoint import load
@@ -29,17 +30,6 @@ from training import asked, go, outcome, resumed, started, trained
 
 Float32 = npt.NDArray[np.float32]
 BANDS = 4
-
-
-def near(frames: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Frames with their neighbours, by a loop."""
-    rows = []
-    for t in range(len(frames)):
-        row = []
-        for k in range(t - TAPS // 2, t + TAPS // 2 + 1):
-            row.extend(frames[k] if 0 <= k < len(frames) else [0.0] * frames.shape[1])
-        rows.append(row)
-    return np.array(rows, dtype=np.float64)
 
 
 # ------------------------------------------------------------------------- fit

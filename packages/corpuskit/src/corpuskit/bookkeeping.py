@@ -12,8 +12,8 @@ from corpuskit.errors import BadSetting, CheckFailed
 from corpuskit.layouts import Found, Scan
 from corpuskit.pairs import Candidate
 from corpuskit.recordings import Facts, clip_samples
-from corpuskit.stems import look_alike
-from corpuskit.tables import counted
+from corpuskit.stems import kept_apart
+from corpuskit.tables import counted, plain
 from corpuskit.versions import Recording
 
 __all__ = [
@@ -49,17 +49,13 @@ def left_apart(scanned: Scan, settings: DatasetConfig) -> list[str]:
     for found in scanned.recordings:
         if not found.problem:
             spoken.setdefault(found.speaker, set()).add(found.sentence)
-    alike = [
-        f"{one}/{ours} and {other}/{theirs}"
-        for one, other in dict.fromkeys(tuple(sorted(way)) for way in directions(settings))
-        for ours, theirs in look_alike(spoken.get(one, ()), spoken.get(other, ()))
-    ]
+    ways = {(min(way), max(way)): None for way in directions(settings)}
+    alike = kept_apart(spoken, ways)
     if not alike:
         return []
-    more = f" and {len(alike) - _NAMED:,} more" if len(alike) > _NAMED else ""
     return [
         f"{counted(len(alike), 'recording')} without a partner, whose partner seems to have "
-        f"another name: {', '.join(alike[:_NAMED])}{more}; names must be equal, rename one side"
+        f"another name: {plain(alike, _NAMED)}; names must be equal, rename one side"
     ]
 
 

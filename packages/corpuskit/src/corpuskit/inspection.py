@@ -21,7 +21,8 @@ from corpuskit.labels import labels_beside
 from corpuskit.layouts import Found, recognise, scan
 from corpuskit.layouts.listing import audio_files
 from corpuskit.settings import toml_key, toml_text
-from corpuskit.stems import look_alike
+from corpuskit.stems import kept_apart
+from corpuskit.tables import plain
 
 __all__ = ["Finding", "Inspection", "Part", "inspect_folder"]
 
@@ -212,17 +213,12 @@ def _said(recordings: Iterable[Found]) -> dict[str, set[str]]:
 def _alike(recordings: Iterable[Found], shown: int = 3) -> list[str]:
     """Warn of sentences that only their file names keep from being a pair."""
     said = _said(recordings)
-    found = [
-        f"{one}/{ours} and {other}/{theirs}"
-        for one, other in itertools.combinations(said, 2)
-        for ours, theirs in look_alike(said[one], said[other])
-    ]
+    found = kept_apart(said, itertools.combinations(said, 2))
     if not found:
         return []
-    more = f" and {len(found) - shown:,} more" if len(found) > shown else ""
     return [
         "these differ in their stems, but look like one sentence: "
-        f"{', '.join(found[:shown])}{more}; a pair's stems are equal"
+        f"{plain(found, shown)}; a pair's stems are equal"
     ]
 
 

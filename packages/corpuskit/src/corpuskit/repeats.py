@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from corpuskit.rows import Pair, Recording
-from corpuskit.tables import counted
+from corpuskit.tables import counted, plain
 
 __all__ = ["Repeats", "find_repeats", "repeat_warnings"]
 
@@ -64,7 +64,7 @@ def repeat_warnings(found: Repeats) -> list[str]:
         verb = "has" if len(found.both_sides) == 1 else "have"
         told.append(
             f"{many} {verb} the same recording on both sides, sample for sample: "
-            f"{_listed(found.both_sides)}; is a file in the wrong folder?"
+            f"{plain(found.both_sides, _SHOWN)}; is a file in the wrong folder?"
         )
     if found.sentences:
         many = counted(len(found.sentences), "sound")
@@ -77,7 +77,7 @@ def repeat_warnings(found: Repeats) -> list[str]:
             else ""
         )
         told.append(
-            f"{many} {verb} under several sentences, sample for sample: {_listed(named)}; "
+            f"{many} {verb} under several sentences, sample for sample: {plain(named, _SHOWN)}; "
             f"was a file copied under another's name?{leaking}"
         )
     return told
@@ -86,8 +86,3 @@ def repeat_warnings(found: Repeats) -> list[str]:
 def _equal(names: Sequence[str]) -> str:
     more = f" = {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return f"{' = '.join(names[:_SHOWN])}{more}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
-__all__ = ["look_alike", "plain_stem"]
+__all__ = ["kept_apart", "look_alike", "plain_stem"]
 
 
 def plain_stem(stem: str) -> str:
@@ -26,3 +26,19 @@ def look_alike(ours: Iterable[str], theirs: Iterable[str]) -> list[tuple[str, st
     by_key = {plain_stem(stem): stem for stem in sorted(other - own, reverse=True)}
     found = ((stem, by_key.get(plain_stem(stem))) for stem in sorted(own - other))
     return [(stem, twin) for stem, twin in found if twin is not None]
+
+
+def kept_apart(said: Mapping[str, Set[str]], ways: Iterable[tuple[str, str]]) -> list[str]:
+    """Name what only its names keep from being a pair: "A/Utt-1 and B/utt_1".
+
+    Parameters
+    ----------
+    said : sentences by speaker
+    ways : the speakers that are held against each other
+
+    """
+    return [
+        f"{one}/{ours} and {other}/{theirs}"
+        for one, other in ways
+        for ours, theirs in look_alike(said.get(one, ()), said.get(other, ()))
+    ]

@@ -22,7 +22,7 @@ from trainer.config import idle, with_defaults
 from trainer.course import Course, apart
 from trainer.courses import trained_course
 from trainer.identity import differences
-from trainer.near import parent_told
+from trainer.near import parent_of_run
 from trainer.runs import Run, metrics, open_run
 
 __all__ = ["Cause", "Comparison", "Result", "compare"]
@@ -116,16 +116,9 @@ def _importance(key: str) -> tuple[int, str]:
 
 
 def _parent(a: Run, b: Run) -> Iterator[Cause]:
-    old, new = (_parent_of(run) for run in (a, b))
+    old, new = (parent_of_run(run) for run in (a, b))
     if a.record.parts["parent"] != b.record.parts["parent"]:
         yield Cause(what="parent", told=f"{old} -> {new}")
-
-
-def _parent_of(run: Run) -> str:
-    parent = run.record.parent
-    if parent is None:
-        return "none"
-    return parent_told(parent.tag, parent.epoch, kept=parent.optimiser == "kept")
 
 
 def _statistics(a: Run, b: Run) -> Iterator[Cause]:

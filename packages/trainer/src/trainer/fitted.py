@@ -26,6 +26,7 @@ __all__ = [
     "Path",
     "aligned",
     "beside",
+    "evenly",
     "surrounded",
     "thinned",
 ]
@@ -96,12 +97,17 @@ def aligned(converted: Iterable[Float64], wanted: Iterable[Float64]) -> list[Pat
     ]
 
 
+def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Return at most `most` of `count` positions, evenly apart."""
+    fewer = min(count, most)
+    return np.arange(fewer) * count // max(fewer, 1)
+
+
 def thinned(
     pairs: Sequence[tuple[Float32, Float32]],
 ) -> tuple[list[Float64], list[Float64]]:
     """Return sources and targets of pairs, at most LONGEST of them, evenly chosen."""
-    if len(pairs) > LONGEST:
-        pairs = [pairs[i * len(pairs) // LONGEST] for i in range(LONGEST)]
+    pairs = [pairs[i] for i in evenly(len(pairs), LONGEST)]
     return (
         [np.asarray(source, dtype=np.float64) for source, _ in pairs],
         [np.asarray(target, dtype=np.float64) for _, target in pairs],

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.fitted import TAPS, FittedConversion, Float32, Float64, surrounded, thinned
+from trainer.fitted import TAPS, FittedConversion, Float32, Float64, evenly, surrounded, thinned
 from trainer.linear import paths_of
 
 __all__ = ["LANDMARKS", "Fit", "KernelConversion", "fit"]
@@ -94,7 +94,7 @@ def fit(
     """
     every = [source for pairs in targets.values() for source, _ in pairs]
     landmarks = _landmarks(every)
-    some = landmarks[_evenly(len(landmarks), SPREAD)]
+    some = landmarks[evenly(len(landmarks), SPREAD)]
     apart = _squared_distances(some, some)[np.triu_indices(len(some), 1)]
     width = float(np.median(apart)) if len(apart) and np.median(apart) > 0 else 1.0
     return {target: _direction(pairs, landmarks, width) for target, pairs in targets.items()}
@@ -126,18 +126,13 @@ def _direction(pairs: Sequence[tuple[Float32, Float32]], landmarks: Float64, wid
 def _landmarks(sources: Sequence[Float32]) -> Float64:
     """Return frames with their neighbours, evenly chosen from all, each once: (K, TAPS * mels)."""
     lengths = [len(source) for source in sources]
-    chosen = _evenly(sum(lengths), LANDMARKS)
+    chosen = evenly(sum(lengths), LANDMARKS)
     found, first = [], 0
     for source, length in zip(sources, lengths, strict=True):
         own = chosen[(chosen >= first) & (chosen < first + length)] - first
         found.append(surrounded(source.astype(np.float64))[own])
         first += length
     return np.unique(np.concatenate(found).astype(np.float32), axis=0).astype(np.float64)
-
-
-def _evenly(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return at most `most` of `count` positions, evenly apart."""
-    return np.arange(min(count, most)) * count // max(min(count, most), 1)
 
 
 def _squared_distances(a: Float64, b: Float64) -> Float64:

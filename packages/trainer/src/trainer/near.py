@@ -15,7 +15,7 @@ from trainer.config import idle, with_defaults
 from trainer.identity import differences
 from trainer.runs import CONVERSION, Run, read_all
 
-__all__ = ["Near", "Wanted", "near_runs", "parent_told", "told"]
+__all__ = ["Near", "Wanted", "near_runs", "parent_of_run", "parent_told", "told"]
 
 MOST = 3  # differences of a run that is still near
 SHOWN = 2  # runs
@@ -89,7 +89,7 @@ def _data(run: Run, wanted: Wanted) -> Iterator[str]:
     elif before["split"] != after["split"]:
         yield "the pairs that are scored"
     if before["parent"] != after["parent"]:
-        yield f"parent {_parent(run)} -> {wanted.parent}"
+        yield f"parent {parent_of_run(run)} -> {wanted.parent}"
     elif same and before.get("statistics") != after.get("statistics"):
         old, new = (each["statistics"]["choice"] for each in (before, after))
         yield f"statistics that normalise {old} -> {new}"
@@ -106,11 +106,12 @@ def _settings(run: Run, wanted: Wanted) -> str:
     return ", ".join(told) or "other recordings"
 
 
-def _parent(run: Run) -> str:
+def parent_of_run(run: Run) -> str:
+    """Name what a run was fine-tuned from, "none" if from nothing."""
     parent = run.record.parent
-    return (
-        parent_told(parent.tag, parent.epoch, kept=parent.optimiser == "kept") if parent else "none"
-    )
+    if parent is None:
+        return "none"
+    return parent_told(parent.tag, parent.epoch, kept=parent.optimiser == "kept")
 
 
 def parent_told(tag: str, epoch: int, *, kept: bool) -> str:
